@@ -1,0 +1,1 @@
+//! Keys and ciphertexts (crypto.md): pure, no input or output.

@@ -1,0 +1,22 @@
+//! `kes`: a stateless key-encryption service.
+//!
+//! Storage servers call it over mutual TLS to create keys, make data keys and decrypt them. It knows a client by the hash of its
+//! certificate's public key, matches that to a policy, keeps keys in a pluggable keystore, caches them in locked memory, and persists
+//! nothing else.
+//!
+//! This page is the map of the tree, foundations first. A module uses only what stands above it; `tests/integration/house.rs` holds
+//! the exact table.
+
+pub mod clock;
+pub mod identity;
+pub mod memory;
+pub mod name;
+pub mod policy;
+pub mod secret;
+
+pub mod crypto;
+
+pub mod keystore;
+pub mod telemetry;
+
+pub mod config;

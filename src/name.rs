@@ -1,0 +1,140 @@
+//! Names: parsed once, valid ever after (api.md 4).
+//!
+//! A name has 1 to 80 bytes of `0-9 A-Z a-z - _`, is not exactly `_`, and neither starts nor ends with `-`. A [`ListPattern`] is
+//! what the listing routes take in a name's place.
+
+use std::{borrow::Borrow, fmt};
+
+/// Longest name, in bytes.
+pub const MAX_LEN: usize = 80;
+
+/// The text is not a name: it is empty, too long, or contains characters that are not allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("empty, longer than 80 bytes, or contains other characters than 0-9 A-Z a-z - _")]
+pub struct InvalidName;
+
+/// Whether `text` is a name of a key, a policy or an identity.
+pub fn is_valid(text: &str) -> bool {
+    is_name_text(text) && !text.ends_with('-')
+}
+
+/// The rule shared by names and prefixes of names: all of it but the end.
+fn is_name_text(text: &str) -> bool {
+    !text.is_empty() && text != "_" && is_prefix(text)
+}
+
+/// Whether `text` may stand before the star of a pattern.
+fn is_prefix(text: &str) -> bool {
+    text.len() <= MAX_LEN
+        && !text.starts_with('-')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// The name of a key.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyName(Box<str>);
+
+/// The name of a policy.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyName(Box<str>);
+
+macro_rules! name {
+    ($type:ident) => {
+        impl $type {
+            /// Checks `text` and takes it as a name.
+            ///
+            /// # Errors
+            /// [`InvalidName`] if it breaks the rule at the head of this module.
+            pub fn parse(text: &str) -> Result<Self, InvalidName> {
+                if is_valid(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(InvalidName)
+                }
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $type {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+name!(KeyName);
+name!(PolicyName);
+
+/// Which names a listing asks for (api.md 4 and 8): all that start with `prefix`, from `from` on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListPattern {
+    /// What the names start with; empty for all names.
+    pub prefix: String,
+    /// The first name to return, where an earlier page ended.
+    pub from: Option<String>,
+}
+
+impl ListPattern {
+    /// Reads a pattern: empty, `*`, a prefix, a prefix with one `*` at its end, or `<prefix>*<name>` as it stands in a
+    /// `continue_at`.
+    ///
+    /// # Errors
+    /// [`InvalidName`] if it is none of these.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let (prefix, from) = match text.split_once('*') {
+            // A lone `_` is no name and, without a star, no prefix either.
+            None if text.is_empty() || is_name_text(text) => (text, None),
+            Some((prefix, "")) if is_prefix(prefix) && text.len() <= MAX_LEN => (prefix, None),
+            Some((prefix, from)) if is_prefix(prefix) && is_valid(from) => (prefix, Some(from)),
+            _ => return Err(InvalidName),
+        };
+        Ok(Self {
+            prefix: prefix.to_owned(),
+            from: from.map(str::to_owned),
+        })
+    }
+
+    /// The text that asks for the page that starts at `next`.
+    pub fn continue_at(&self, next: &str) -> String {
+        format!("{}*{next}", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_continuation_reads_back_as_it_was_written() {
+        let pattern = ListPattern::parse("my*").unwrap();
+        let again = ListPattern::parse(&pattern.continue_at("my-key")).unwrap();
+        assert_eq!(again.prefix, "my");
+        assert_eq!(again.from.as_deref(), Some("my-key"));
+    }
+
+    #[test]
+    fn both_halves_of_a_continuation_are_checked() {
+        for bad in ["-a*b", "a*b-", "a*b*c", "a**", "*-", "_*b", "a/b*c"] {
+            assert_eq!(ListPattern::parse(bad), Err(InvalidName), "{bad}");
+        }
+    }
+}
