@@ -42,7 +42,11 @@ impl ApiKey {
     ///
     /// # Errors
     /// [`NoRandomness`] if the system has none to give.
-    #[expect(clippy::expect_used, reason = "any 32 bytes are a seed")]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "any 32 bytes are a seed"
+    )]
     pub fn generate() -> Result<Self, NoRandomness> {
         let seed = Secret::random(SEED_LEN)?;
         Ok(Self::from_seed(seed).expect("32 bytes"))

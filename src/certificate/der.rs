@@ -7,16 +7,16 @@ use time::{OffsetDateTime, UtcOffset, macros::format_description};
 /// A value: tag, length, content.
 fn value(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
-    match u8::try_from(content.len()) {
-        Ok(short @ 0..=0x7f) => out.push(short),
-        _ => {
-            let length = content.len().to_be_bytes();
-            let zeroes = length.iter().take_while(|byte| **byte == 0).count();
-            let used = length.len() - zeroes;
-            out.push(0x80 | used.to_le_bytes()[0]);
-            out.extend(length.iter().skip(zeroes));
-        }
+    let length = content.len().to_be_bytes();
+    let zeroes = length.iter().take_while(|byte| **byte == 0).count();
+    let length = length.iter().skip(zeroes);
+    if content.len() > 0x7f {
+        out.push(0x80 | length.len().to_le_bytes()[0]);
     }
+    if content.is_empty() {
+        out.push(0);
+    }
+    out.extend(length);
     out.extend(content);
     out
 }
