@@ -15,6 +15,7 @@ pub mod policy;
 pub mod secret;
 
 pub mod crypto;
+pub mod wire;
 
 pub mod keystore;
 pub mod telemetry;
