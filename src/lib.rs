@@ -19,5 +19,6 @@ pub mod wire;
 
 pub mod keystore;
 pub mod telemetry;
+pub mod tls;
 
 pub mod config;
