@@ -2,5 +2,6 @@
 
 pub mod base64;
 pub mod request;
+pub mod response;
 pub mod scan;
 pub mod write;
