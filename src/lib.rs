@@ -18,8 +18,10 @@ pub mod policy;
 pub mod secret;
 
 pub mod crypto;
+pub mod wire;
 
 pub mod keystore;
 pub mod telemetry;
+pub mod tls;
 
 pub mod config;

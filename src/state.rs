@@ -1,0 +1,88 @@
+//! [`State`]: everything a request is judged and answered by, as one immutable snapshot; [`Shared`]: the one place where a reload
+//! swaps it.
+//!
+//! A request takes one snapshot when it begins and uses no other, so it never sees half a change.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use time::OffsetDateTime;
+
+use crate::{
+    clock::Clock,
+    identity::Identity,
+    keyring::Keyring,
+    name::PolicyName,
+    policy::Policy,
+    telemetry::Telemetry,
+};
+
+/// What a configuration says about one route.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteSettings {
+    /// Longest time a request may take; `None` for log streams.
+    pub timeout: Option<Duration>,
+    /// Whether anybody may call it.
+    pub skip_auth: bool,
+}
+
+/// What an assigned identity may do.
+#[derive(Clone, Debug)]
+pub struct Assigned {
+    /// The name of its policy.
+    pub name: PolicyName,
+    /// The rules.
+    pub policy: Arc<Policy>,
+}
+
+/// One snapshot of the server.
+pub struct State {
+    /// Who may do everything.
+    pub admin: Identity,
+    /// The policies by name.
+    pub policies: BTreeMap<PolicyName, Arc<Policy>>,
+    /// Who has which policy.
+    pub identities: HashMap<Identity, Assigned>,
+    /// The keys.
+    pub keys: Arc<Keyring>,
+    /// Settings of the routes, in the order of the route table.
+    pub routes: Vec<RouteSettings>,
+    /// Counters and logs; they outlive this snapshot.
+    pub telemetry: Arc<Telemetry>,
+    /// When the process started.
+    pub started: OffsetDateTime,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl State {
+    /// How long the process has been up.
+    pub fn uptime(&self) -> Duration {
+        self.clock.elapsed()
+    }
+}
+
+/// The current snapshot.
+pub struct Shared(ArcSwap<State>);
+
+impl Shared {
+    /// Starts with `state`.
+    pub fn new(state: State) -> Self {
+        Self(ArcSwap::from_pointee(state))
+    }
+
+    /// The snapshot that a request keeps to its end.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that loads the snapshot")]
+    pub fn current(&self) -> Arc<State> {
+        self.0.load_full()
+    }
+
+    /// Puts `state` in the place of the current one. Requests under way keep theirs.
+    pub fn replace(&self, state: State) {
+        self.0.store(Arc::new(state));
+    }
+}
