@@ -25,3 +25,5 @@ pub mod telemetry;
 pub mod tls;
 
 pub mod config;
+
+pub mod client;
