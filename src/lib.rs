@@ -27,3 +27,5 @@ pub mod tls;
 pub mod config;
 
 pub mod client;
+
+pub mod cli;

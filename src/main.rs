@@ -1,2 +1,9 @@
 //! The program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Fails only if a provider is installed already, and nothing ran before.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    kes::cli::main()
+}

@@ -252,7 +252,9 @@ impl Client {
     }
 
     async fn call(&self, call: Call) -> Result<Reply, Error> {
-        answer::success(self.transport.send(&call).await?, &call)
+        // The future holds a whole handshake; on the heap it does not weigh on every caller's.
+        let reply = Box::pin(self.transport.send(&call)).await?;
+        answer::success(reply, &call)
     }
 }
 
