@@ -34,7 +34,7 @@ const MISUSED: u8 = 2;
 #[derive(Parser)]
 #[command(name = "kes", disable_version_flag = true, infer_long_args = false)]
 struct Cli {
-    /// When output is styled
+    /// When output is styled: auto, always or never
     #[arg(
         long,
         global = true,
@@ -42,7 +42,8 @@ struct Cli {
         value_enum,
         ignore_case = true,
         default_value = "auto",
-        hide_default_value = true
+        hide_default_value = true,
+        hide_possible_values = true
     )]
     color: When,
     /// Print what this program is
@@ -93,7 +94,11 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         _ if cli.version => version::run(&version::Args::default(), &out),
         Some(command) => dispatch(command, &env, &out),
-        None => return explain(&missing_command(), &env),
+        None => {
+            // `kes` alone shows what there is.
+            out.usage(&Cli::command().render_help().to_string());
+            return ExitCode::from(MISUSED);
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -102,13 +107,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
-}
-
-/// `kes` alone shows what there is.
-fn missing_command() -> clap::Error {
-    let mut command = Cli::command();
-    let help = command.render_help();
-    command.error(ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, help)
 }
 
 /// Help that was asked for is a result; everything else that the parser says is misuse.

@@ -29,6 +29,7 @@ const RESET: &str = "\x1b[0m";
 pub(super) enum When {
     /// On terminals.
     #[default]
+    #[value(alias = "")]
     Auto,
     /// Everywhere.
     Always,

@@ -22,8 +22,6 @@ use crate::{
 // -s has always been the short form here.
 #[command(mut_arg("server", |server| server.short(None)))]
 pub(super) struct Args {
-    #[command(flatten)]
-    connect: ConnectArgs,
     /// Show the first line only
     #[arg(short, long)]
     short: bool,
@@ -36,6 +34,8 @@ pub(super) struct Args {
     /// Print a JSON object, or with --api a JSON array
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    connect: ConnectArgs,
 }
 
 pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Error> {

@@ -29,8 +29,7 @@ pub(super) fn run(args: &Args, out: &Output) -> Result<(), Error> {
     if args.json {
         return out.json(&report);
     }
-    let rust = concat!("rust ", env!("CARGO_PKG_RUST_VERSION"));
-    let platform = format!("{rust} {}/{}", std::env::consts::OS, arch());
+    let platform = format!("rust {}/{}", std::env::consts::OS, arch());
     let commit = format!("commit={}", report.commit);
     let lines = [
         ("Version", report.version, commit.as_str()),

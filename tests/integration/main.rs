@@ -4,4 +4,5 @@
     reason = "a test's helper fails the test by panicking"
 )]
 
+mod cli;
 mod identity;

@@ -119,8 +119,8 @@ pub(super) fn run(mut args: Args, out: &Output) -> Result<(), Error> {
         None => args.report_key(&key, out),
         Some(files) => {
             let certificate = args.certificate(&key)?;
-            args.warn(&certificate, out);
             write(&files, &key, &certificate, args.force)?;
+            args.warn(&certificate, out);
             args.report_files(&key, &files, &certificate, out)
         }
     }

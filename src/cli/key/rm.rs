@@ -41,19 +41,18 @@ pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Er
 /// Has a person type the name of a single key, or `yes` for several.
 fn confirm(names: &[String], out: &Output) -> Result<(), Error> {
     out.warning("whatever was encrypted with a deleted key is lost for ever");
-    let expected = match names {
-        [name] => {
-            out.question(&format!("Type the name of the key '{name}' to delete it:"));
-            name
-        }
-        _ => {
-            out.question(&format!(
-                "Type 'yes' to delete the keys {}:",
-                names.join(", ")
-            ));
-            "yes"
-        }
+    let (question, expected) = if let [name] = names {
+        (
+            format!("Type the name of the key '{name}' to delete it:"),
+            name.as_str(),
+        )
+    } else {
+        (
+            format!("Type 'yes' to delete the keys {}:", names.join(", ")),
+            "yes",
+        )
     };
+    out.question(&question);
     if file::line()? == expected {
         Ok(())
     } else {
