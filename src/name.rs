@@ -113,6 +113,15 @@ impl ListPattern {
         })
     }
 
+    /// Those of `names`, which come sorted, that this pattern asks for.
+    pub fn select<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let from = self.from.as_deref().unwrap_or_default();
+        names
+            .filter(|name| name.starts_with(&self.prefix) && *name >= from)
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// The text that asks for the page that starts at `next`.
     pub fn continue_at(&self, next: &str) -> String {
         format!("{}*{next}", self.prefix)

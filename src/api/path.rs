@@ -95,11 +95,9 @@ impl<'a> Path<'a> {
         rest.strip_prefix('/').unwrap_or(rest)
     }
 
-    /// What is odd among the first `count` segments.
-    pub(super) fn odd_before(&self, count: usize) -> Option<Odd> {
-        self.odd
-            .filter(|(at, _)| *at < count)
-            .map(|(_, odd)| odd)
+    /// The whole path: `/` before each segment, none at the end.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// What is odd anywhere.
