@@ -21,4 +21,17 @@ pub mod keystore;
 pub mod telemetry;
 pub mod tls;
 
+pub mod keyring;
+
 pub mod config;
+
+pub mod state;
+
+pub mod api;
+
+pub mod server;
+
+/// The release, semantic, from the manifest.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit that the binary was built from, or `<unknown>`.
+pub const COMMIT: &str = env!("KES_COMMIT");

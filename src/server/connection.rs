@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use hyper::{
     Request, Response,
     body::Incoming,
@@ -42,24 +43,56 @@ const NOT_TLS: &[u8] =
 /// What all connections of a server share.
 pub(super) struct Context {
     pub(super) shared: Arc<Shared>,
-    pub(super) tls: arc_swap::ArcSwap<Tls>,
+    /// TLS as the current configuration has it.
+    pub(super) generation: ArcSwap<Generation>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) clock: Clock,
     /// Cancelled when the server stops: connections then finish the requests they have.
     pub(super) stopping: CancellationToken,
 }
 
+impl Context {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that loads the generation")]
+    fn generation(&self) -> Arc<Generation> {
+        self.generation.load_full()
+    }
+}
+
+/// TLS of one configuration, and the connections made with it.
+pub(super) struct Generation {
+    tls: Tls,
+    /// Cancelled when these connections are to end, because the server stops or became stricter.
+    ending: CancellationToken,
+}
+
+impl Generation {
+    /// A generation that ends with `stopping`, or when it is retired.
+    pub(super) fn new(tls: Tls, stopping: &CancellationToken) -> Self {
+        Self {
+            tls,
+            ending: stopping.child_token(),
+        }
+    }
+
+    /// Lets its connections finish what they do, and no more.
+    pub(super) fn retire(&self) {
+        self.ending.cancel();
+    }
+}
+
 /// Serves one connection to its end.
 pub(super) async fn serve(context: Arc<Context>, stream: TcpStream, address: SocketAddr) {
     // Without this a response would wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
+    let generation = context.generation();
+    let tls = &generation.tls;
     let handshake = tokio::select! {
         biased;
-        () = context.stopping.cancelled() => return,
-        handshake = tokio::time::timeout(HANDSHAKE, handshake(&context, stream, address)) => handshake,
+        () = generation.ending.cancelled() => return,
+        handshake = tokio::time::timeout(HANDSHAKE, handshake(tls, stream, address)) => handshake,
     };
     let failure = match handshake {
-        Ok(Ok(Some((stream, peer)))) => return talk(&context, stream, peer).await,
+        Ok(Ok(Some((stream, peer)))) => return talk(&context, &generation, stream, peer).await,
         Ok(Ok(None)) => return,
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("not complete after {} s", HANDSHAKE.as_secs()),
@@ -73,7 +106,7 @@ pub(super) async fn serve(context: Arc<Context>, stream: TcpStream, address: Soc
 
 /// Does the handshake and finds out who the client is; `None` if it went away without a word, as port checks do.
 async fn handshake(
-    context: &Context,
+    tls: &Tls,
     mut stream: TcpStream,
     address: SocketAddr,
 ) -> io::Result<Option<(TlsStream<TcpStream>, Peer)>> {
@@ -87,7 +120,6 @@ async fn handshake(
         stream.shutdown().await?;
         return Err(io::Error::other("client sent an HTTP request to an HTTPS server"));
     }
-    let tls = context.tls.load_full();
     let stream = TlsAcceptor::from(tls.config()).accept(stream).await?;
     let (_, session) = stream.get_ref();
     let chain = session.peer_certificates();
@@ -99,7 +131,12 @@ async fn handshake(
 }
 
 /// Speaks HTTP until the client or a limit ends it.
-async fn talk(context: &Arc<Context>, stream: TlsStream<TcpStream>, peer: Peer) {
+async fn talk(
+    context: &Arc<Context>,
+    generation: &Generation,
+    stream: TlsStream<TcpStream>,
+    peer: Peer,
+) {
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let activity = Activity::new(context.clock.clone(), http2);
     let io = Watched::new(TokioIo::new(stream), activity.clone());
@@ -118,25 +155,25 @@ async fn talk(context: &Arc<Context>, stream: TlsStream<TcpStream>, peer: Peer) 
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(MAX_HEADERS)
             .serve_connection(io, service);
-        watch(context, &activity, connection, |c| c.graceful_shutdown()).await;
+        watch(generation, &activity, connection, |c| c.graceful_shutdown()).await;
     } else {
         let connection = http1::Builder::new()
             .max_buf_size(MAX_HEADERS as usize)
             .serve_connection(io, service);
-        watch(context, &activity, connection, |c| c.graceful_shutdown()).await;
+        watch(generation, &activity, connection, |c| c.graceful_shutdown()).await;
     }
 }
 
 /// Drives a connection, and ends it when its time is over or the server stops.
 async fn watch<C: Future>(
-    context: &Context,
+    generation: &Generation,
     activity: &Activity,
     connection: C,
     finish: impl Fn(Pin<&mut C>),
 ) {
     let mut connection = pin!(connection);
     let mut alarm = pin!(tokio::time::sleep(HEADERS));
-    let mut stopping = pin!(context.stopping.cancelled());
+    let mut ending = pin!(generation.ending.cancelled());
     let mut finishing = false;
     loop {
         tokio::select! {
@@ -152,7 +189,7 @@ async fn watch<C: Future>(
                     alarm.as_mut().reset(tokio::time::Instant::now() + HEADERS);
                 }
             },
-            () = &mut stopping, if !finishing => {
+            () = &mut ending, if !finishing => {
                 finishing = true;
                 finish(connection.as_mut());
             }
