@@ -26,6 +26,7 @@ use crate::{name::KeyName, secret::Secret};
 mod directory;
 mod fault;
 mod start;
+mod temporary;
 
 /// Most operations at once. Each takes a thread and up to three descriptors; a file system that hangs must not take all there are.
 /// Enough for many creates to share one flush of the file system's journal.

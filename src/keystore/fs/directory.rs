@@ -14,35 +14,31 @@
 
 use std::{
     fs::File,
-    io::{self, Write as _},
+    io,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
 use rustix::{
     fd::{AsFd, OwnedFd},
-    fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat},
+    fs::{AtFlags, FileType, Mode, OFlags, Stat},
     io::Errno,
 };
 use zeroize::Zeroize as _;
 
-use super::fault;
+use super::{fault, temporary::Temporary};
 use crate::{
     keystore::{Error, MAX_VALUE, Page, Selection},
     name::KeyName,
-    secret,
     secret::Secret,
 };
 
 /// How often to read a file again that changes while it is read.
 const READS: usize = 3;
 
-/// What the names of files start with that are being written; 32 lower-case hexadecimal digits follow.
-const TEMPORARY: &str = ".kes-new-";
-
 /// An open directory of keys.
 pub(super) struct Directory {
-    fd: OwnedFd,
+    pub(super) fd: OwnedFd,
     path: PathBuf,
     hard_links: bool,
 }
@@ -253,102 +249,6 @@ impl Entry<'_> {
             kind => kind,
         };
         kind == FileType::RegularFile
-    }
-}
-
-/// A new file with a name that no key has. The name is removed when this is dropped.
-pub(super) struct Temporary<'a> {
-    directory: &'a Directory,
-    pub(super) name: String,
-    file: File,
-    left: bool,
-}
-
-impl<'a> Temporary<'a> {
-    /// Makes an empty one.
-    pub(super) fn new(directory: &'a Directory) -> io::Result<Self> {
-        let mut random = [0; 16];
-        secret::random(&mut random).map_err(io::Error::other)?;
-        let name = format!("{TEMPORARY}{:032x}", u128::from_ne_bytes(random));
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&directory.fd, &name, flags, Mode::RUSR | Mode::WUSR)?;
-        Ok(Self {
-            directory,
-            name,
-            file: file.into(),
-            left: false,
-        })
-    }
-
-    /// Whether `name` is that of one of these, of whichever process.
-    pub(super) fn is_name(name: &str) -> bool {
-        name.strip_prefix(TEMPORARY).is_some_and(|digits| {
-            digits.len() == 32
-                && digits
-                    .bytes()
-                    .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        })
-    }
-
-    /// Writes the value and brings it to the disk.
-    pub(super) fn write(&self, value: &Secret) -> io::Result<()> {
-        (&self.file).write_all(value.expose())?;
-        self.file.sync_all()
-    }
-
-    /// Gives the file another name.
-    ///
-    /// # Errors
-    /// [`Errno::EXIST`] if that is taken by another file.
-    pub(super) fn publish(&self, name: &str) -> Result<(), Errno> {
-        match self.link(name) {
-            // A network file system whose answer got lost asks again, and finds what it did itself.
-            Err(Errno::EXIST) if self.is_at(name)? => Ok(()),
-            // No hard links here.
-            Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS) => self.rename(name),
-            done => done,
-        }
-    }
-
-    pub(super) fn link(&self, name: &str) -> Result<(), Errno> {
-        let fd = &self.directory.fd;
-        rustix::fs::linkat(fd, &self.name, fd, name, AtFlags::empty())
-    }
-
-    fn rename(&self, name: &str) -> Result<(), Errno> {
-        let fd = &self.directory.fd;
-        rustix::fs::renameat_with(fd, &self.name, fd, name, RenameFlags::NOREPLACE)
-    }
-
-    /// Whether `name` is a name of this very file.
-    fn is_at(&self, name: &str) -> Result<bool, Errno> {
-        let own = self.stat()?;
-        match self.directory.stat(name) {
-            Ok(other) => Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino)),
-            // Taken a moment ago, and removed since.
-            Err(Errno::NOENT) => Ok(false),
-            Err(errno) => Err(errno),
-        }
-    }
-
-    /// What the file system knows of the file.
-    pub(super) fn stat(&self) -> Result<Stat, Errno> {
-        rustix::fs::fstat(&self.file)
-    }
-
-    /// Keeps the name.
-    fn leave(mut self) {
-        self.left = true;
-    }
-}
-
-impl Drop for Temporary<'_> {
-    fn drop(&mut self) {
-        if !self.left {
-            // Renamed away, or a left-over that the next start removes: nobody waits for this.
-            let _ = self.directory.remove(&self.name);
-        }
     }
 }
 

@@ -5,8 +5,9 @@ use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _, path::Path};
 use rustix::io::Errno;
 
 use super::{
-    directory::{Directory, Temporary, flush},
+    directory::{Directory, flush},
     fault,
+    temporary::Temporary,
 };
 use crate::keystore::Error;
 

@@ -27,29 +27,6 @@ fn names(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn publishing_twice_is_told_from_publishing_over_another() {
-    let (_temp, directory) = directory();
-    let first = temporary(&directory, "first");
-    first.publish("key").unwrap();
-    // What a network file system does that repeats a request whose answer was lost.
-    first.publish("key").unwrap();
-    let second = temporary(&directory, "second");
-    assert_eq!(second.publish("key"), Err(Errno::EXIST));
-}
-
-#[test]
-fn without_hard_links_a_rename_publishes_and_replaces_nothing() {
-    let (temp, directory) = directory();
-    let first = temporary(&directory, "first");
-    first.rename("key").unwrap();
-    let second = temporary(&directory, "second");
-    assert_eq!(second.rename("key"), Err(Errno::EXIST));
-    drop((first, second));
-    assert_eq!(names(temp.path()), ["key"]);
-    assert_eq!(fs::read(temp.path().join("key")).unwrap(), b"first");
-}
-
-#[test]
 fn a_key_whose_creator_died_before_the_last_step_can_be_read() {
     let (temp, directory) = directory();
     let first = temporary(&directory, "first");
@@ -82,23 +59,4 @@ fn names_that_lead_elsewhere_are_never_file_names() {
         );
     }
     assert_eq!(file_name("my-key").unwrap(), "my-key");
-}
-
-#[test]
-fn only_our_own_temporary_files_are_taken_for_such() {
-    let (_temp, directory) = directory();
-    assert!(Temporary::is_name(
-        &Temporary::new(&directory).unwrap().name
-    ));
-    let digits = "0123456789abcdef0123456789abcdef";
-    for foreign in [
-        ".kes-new-".to_owned(),
-        format!(".kes-new-{}", &digits[1..]),
-        format!(".kes-new-{digits}0"),
-        format!(".kes-new-{}", digits.to_uppercase()),
-        format!("kes-new-{digits}"),
-        ".gitignore".to_owned(),
-    ] {
-        assert!(!Temporary::is_name(&foreign), "{foreign}");
-    }
 }
