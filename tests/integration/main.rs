@@ -1,1 +1,6 @@
 //! Integration tests: one binary, linked once.
+//!
+//! Modules are marked as tests, which they are anyway, so that lints let their helpers panic, too.
+
+#[cfg(test)]
+mod keystore;
