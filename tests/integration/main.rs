@@ -4,3 +4,5 @@
 
 #[cfg(test)]
 mod keystore;
+#[cfg(test)]
+mod vectors_authz;
