@@ -21,7 +21,6 @@
 )]
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     io::{self, Write},
     process,
     ptr::{self, NonNull},
@@ -33,6 +32,10 @@ use std::{
 };
 
 use zeroize::Zeroize;
+
+use self::slab::{Class, SlabKey};
+
+mod slab;
 
 /// The sizes of slots, in bytes: keys, stored records, longer ones, pages. Multiples of 16, for the alignment that is promised.
 const SLOTS: [usize; 4] = [64, 256, 1024, 4096];
@@ -183,13 +186,6 @@ pub fn lockable() -> Result<(), Shortfall> {
 /// Locks whole pages into memory, or says why not.
 type Lock = fn(NonNull<u8>, usize) -> io::Result<()>;
 
-/// Names a slab and orders slabs: locked ones first, then by address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct SlabKey {
-    unlocked: bool,
-    address: usize,
-}
-
 /// Slabs of all classes, and the counts over them and over pages of single regions.
 struct Pool {
     lock: Lock,
@@ -235,7 +231,7 @@ impl Pool {
             return Ok((pages.start, Home::Own { pool: self, pages }));
         };
         let mut slabs = slabs.lock().unwrap_or_else(PoisonError::into_inner);
-        if slabs.room.is_empty() {
+        if slabs.is_full() {
             slabs.add(self.map(SLAB)?, slot);
         }
         let (key, start) = slabs.take(slot);
@@ -297,126 +293,6 @@ impl Pool {
                          LimitMEMLOCK=64M; containers: --cap-add IPC_LOCK or --ulimit memlock=67108864)",
                 source,
             }),
-        }
-    }
-}
-
-/// The slabs of one slot size.
-struct Class {
-    slabs: BTreeMap<SlabKey, Slab>,
-    /// Those of `slabs` that have a free slot.
-    room: BTreeSet<SlabKey>,
-    /// The one of `slabs` that is kept although it is empty, so that a lone region does not map and unmap each time.
-    spare: Option<SlabKey>,
-}
-
-impl Class {
-    const fn new() -> Self {
-        Self {
-            slabs: BTreeMap::new(),
-            room: BTreeSet::new(),
-            spare: None,
-        }
-    }
-
-    /// Adds an empty slab on `pages`. Its first slot is to be taken at once.
-    fn add(&mut self, pages: Pages, slot: usize) {
-        let key = SlabKey {
-            unlocked: pages.refusal.is_some(),
-            address: pages.start.addr().get(),
-        };
-        let slots = pages.len / slot;
-        self.slabs.insert(key, Slab::new(pages, slots));
-        self.room.insert(key);
-    }
-
-    /// Takes a slot from the first slab with room, a locked one if there is any.
-    #[expect(
-        clippy::expect_used,
-        reason = "the caller saw to it that there is room, and `room` names slabs with a free slot only"
-    )]
-    fn take(&mut self, slot: usize) -> (SlabKey, NonNull<u8>) {
-        let key = *self.room.first().expect("a slab has room");
-        let slab = self.slabs.get_mut(&key).expect("room names slabs");
-        let index = slab.take().expect("the slab has room");
-        if slab.used == slab.slots {
-            self.room.remove(&key);
-        }
-        if self.spare == Some(key) {
-            self.spare = None;
-        }
-        // SAFETY: `index` is below the number of slots, so the slot lies inside the slab's pages.
-        let start = unsafe { slab.pages.start.add(index * slot) };
-        (key, start)
-    }
-
-    /// Frees the slot at `start`. Returns the pages of a slab that is not needed any more.
-    #[expect(
-        clippy::expect_used,
-        reason = "a slab lives as long as one of its slots is taken"
-    )]
-    fn give_back(&mut self, key: SlabKey, start: NonNull<u8>, slot: usize) -> Option<Pages> {
-        let slab = self
-            .slabs
-            .get_mut(&key)
-            .expect("the slab of a taken slot is there");
-        slab.free((start.addr().get() - key.address) / slot);
-        self.room.insert(key);
-        if slab.used > 0 {
-            return None;
-        }
-        let Some(spare) = self.spare else {
-            self.spare = Some(key);
-            return None;
-        };
-        // The order of keys makes the locked one of the two the spare.
-        self.spare = Some(spare.min(key));
-        let surplus = spare.max(key);
-        self.room.remove(&surplus);
-        self.slabs.remove(&surplus).map(|slab| slab.pages)
-    }
-}
-
-/// Pages cut into slots of one size.
-struct Slab {
-    pages: Pages,
-    /// One bit for each slot: whether it is taken.
-    taken: Vec<u64>,
-    slots: usize,
-    used: usize,
-}
-
-impl Slab {
-    fn new(pages: Pages, slots: usize) -> Self {
-        Self {
-            pages,
-            taken: vec![0; slots.div_ceil(64)],
-            slots,
-            used: 0,
-        }
-    }
-
-    /// Takes the first free slot.
-    fn take(&mut self) -> Option<usize> {
-        let (i, word) = self
-            .taken
-            .iter_mut()
-            .enumerate()
-            .find(|(_, word)| **word != u64::MAX)?;
-        let bit = word.trailing_ones();
-        let index = i * 64 + bit as usize;
-        if index >= self.slots {
-            return None;
-        }
-        *word |= 1 << bit;
-        self.used += 1;
-        Some(index)
-    }
-
-    fn free(&mut self, index: usize) {
-        if let Some(word) = self.taken.get_mut(index / 64) {
-            *word &= !(1 << (index % 64));
-            self.used -= 1;
         }
     }
 }
