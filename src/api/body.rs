@@ -51,7 +51,9 @@ pub(super) async fn read(body: &mut Incoming, limit: usize) -> RequestBody {
     }
     // Room for all there may be: a buffer that grew would leave unwiped copies behind.
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
-    let mut all = Zeroizing::new(Vec::with_capacity(limit.min(first.len() + declared.max(limit / 16))));
+    let mut all = Zeroizing::new(Vec::with_capacity(
+        limit.min(first.len() + declared.max(limit / 16)),
+    ));
     all.extend_from_slice(&first);
     while let Some(piece) = data(body).await {
         let room = limit - all.len();
@@ -92,7 +94,9 @@ pub(super) async fn drain(body: &mut Incoming) -> bool {
         }
         true
     };
-    tokio::time::timeout(DRAIN_TIME, rest).await.unwrap_or(false)
+    tokio::time::timeout(DRAIN_TIME, rest)
+        .await
+        .unwrap_or(false)
 }
 
 /// The next bytes; `None` at the end, or where the body breaks off.

@@ -7,7 +7,7 @@ use super::{
     route::{Call, Reply},
 };
 use crate::{
-    crypto::{Cipher, ImportError, KeyVersion},
+    crypto::{Cipher, ImportError, KeyVersion, Plaintext},
     keyring,
     name::KeyName,
     secret::{NoRandomness, Secret},
@@ -64,8 +64,9 @@ pub(super) async fn import(call: Call) -> Result<Reply, Error> {
         call.state.clock.now_utc(),
     )
     .map_err(|error| match error {
-        ImportError::Length => Error::KeySize(cipher.to_owned()),
-        ImportError::Randomness(source) => no_randomness("failed to create key")(source),
+        ImportError::SecretLength(_) => Error::KeySize(cipher.to_owned()),
+        ImportError::HmacLength(_) => Error::HmacKeySize,
+        ImportError::NoRandomness(source) => no_randomness("failed to create key")(source),
     })?;
     store(&call, &name, &key).await
 }
@@ -165,7 +166,10 @@ pub(super) async fn decrypt(call: Call) -> Result<Reply, Error> {
     let plaintext = key
         .open(&body.ciphertext, &body.context)
         .map_err(|_| Error::Decrypt)?;
-    Ok(Reply::bytes(write::secrets(&[("plaintext", plaintext.expose())])))
+    Ok(Reply::bytes(write::secrets(&[(
+        "plaintext",
+        plaintext.expose(),
+    )])))
 }
 
 /// `PUT /v1/key/bulk/decrypt/`: all entries or none.
@@ -182,7 +186,7 @@ pub(super) async fn bulk_decrypt(call: Call) -> Result<Reply, Error> {
         let plaintext = key.open(&entry.ciphertext, &entry.context);
         plaintexts.push(plaintext.map_err(|_| Error::Decrypt)?);
     }
-    let plaintexts = plaintexts.iter().map(|plaintext| plaintext.expose());
+    let plaintexts = plaintexts.iter().map(Plaintext::expose);
     Ok(Reply::bytes(write::secret_list("plaintext", plaintexts)))
 }
 

@@ -7,6 +7,7 @@ use super::{
     route::{Call, Reply},
 };
 use crate::{
+    name::PolicyName,
     policy::{Pattern, Policy},
     wire::response::{Empty, PolicyInfo, PolicyList, PolicyRules, Rules},
 };
@@ -36,7 +37,7 @@ pub(super) async fn read(call: Call) -> Result<Reply, Error> {
 /// `GET /v1/policy/list/`.
 pub(super) async fn list(call: Call) -> Result<Reply, Error> {
     let pattern = call.pattern()?;
-    let names = call.state.policies.keys().map(|name| name.as_str());
+    let names = call.state.policies.keys().map(PolicyName::as_str);
     Reply::json(&PolicyList {
         names: pattern.select(names),
         continue_at: String::new(),

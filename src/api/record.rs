@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use super::{error::Error, route::Route};
 use crate::{
     state::State,
-    telemetry::{AuditEvent, Level, RequestInfo},
+    telemetry::{Active, AuditEvent, Level, Request},
     tls::Peer,
 };
 
@@ -23,7 +23,7 @@ pub(super) struct Record<'a> {
     method: &'a str,
     path: &'a str,
     began: Duration,
-    counted: bool,
+    counted: Option<Active<'a>>,
     finished: bool,
 }
 
@@ -43,7 +43,7 @@ impl<'a> Record<'a> {
             method,
             path,
             began: state.clock.elapsed(),
-            counted: false,
+            counted: None,
             finished: false,
         }
     }
@@ -51,8 +51,7 @@ impl<'a> Record<'a> {
     /// The request passed the door: from here on it counts, where the route's requests are counted (api.md 11.3).
     pub(super) fn passed(&mut self) {
         if self.route.counted {
-            self.counted = true;
-            self.state.telemetry.metrics.begin();
+            self.counted = Some(self.state.telemetry.metrics.begin());
         }
     }
 
@@ -72,29 +71,32 @@ impl<'a> Record<'a> {
         };
         let log = &self.state.telemetry.log;
         if log.wants(level) {
-            let info = RequestInfo {
+            let request = Request {
                 method: self.method,
                 path: self.path,
                 ip: Some(self.peer.ip()),
                 identity: self.identity(),
             };
-            log.log(level, &chain(error), Some(&info));
+            log.log(level, &chain(error), Some(request));
         }
         self.close(status.as_u16(), &error.to_string());
     }
 
     fn identity(&self) -> Option<&str> {
-        self.peer.identity().ok().map(crate::identity::Identity::as_str)
+        self.peer
+            .identity()
+            .ok()
+            .map(crate::identity::Identity::as_str)
     }
 
     fn close(&mut self, status: u16, message: &str) {
         self.finished = true;
         let took = self.state.clock.elapsed().saturating_sub(self.began);
-        if self.counted {
-            self.state.telemetry.metrics.finish(status, took);
+        if let Some(counted) = self.counted.take() {
+            counted.finish(status, took);
         }
         if self.route.audited {
-            let event = || AuditEvent {
+            let event = AuditEvent {
                 time: self.state.clock.now_utc(),
                 ip: Some(self.peer.ip()),
                 method: self.method,
@@ -104,7 +106,7 @@ impl<'a> Record<'a> {
                 duration: took,
                 message,
             };
-            self.state.telemetry.audit.record(event);
+            self.state.telemetry.audit.record(&event);
         }
     }
 }

@@ -136,7 +136,11 @@ pub struct Route {
 }
 
 impl Route {
-    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "a row of the route table, read in columns")]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::fn_params_excessive_bools,
+        reason = "a row of the route table, read in columns"
+    )]
     pub(super) const fn new(
         method: Method,
         path: &'static str,
@@ -240,7 +244,9 @@ impl Reply {
     /// # Errors
     /// Only if `value` cannot be JSON, which no type of [`wire`] is.
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
-        Ok(Self::bytes(wire::write::json(value).map_err(|_| Error::Internal)?))
+        Ok(Self::bytes(
+            wire::write::json(value).map_err(|_| Error::Internal)?,
+        ))
     }
 
     /// A body of another type.
@@ -499,7 +505,10 @@ fn bad_request(why: &str) -> Response<Body> {
     let mut response = Response::new(Body::full(Bytes::from(text)));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -43,8 +43,8 @@ pub(super) async fn status(call: Call) -> Result<Reply, Error> {
     };
     Reply::json(&Status {
         version: crate::VERSION.to_owned(),
-        os: telemetry::OS.to_owned(),
-        arch: telemetry::ARCH.to_owned(),
+        os: telemetry::os().to_owned(),
+        arch: telemetry::arch().to_owned(),
         uptime: (uptime + std::time::Duration::from_millis(500)).as_secs(),
         num_cpu: system.num_cpu,
         num_cpu_used: system.num_cpu_used,
@@ -58,12 +58,9 @@ pub(super) async fn status(call: Call) -> Result<Reply, Error> {
 
 /// `GET /v1/metrics`.
 pub(super) async fn metrics(call: Call) -> Result<Reply, Error> {
-    let telemetry = &call.state.telemetry;
-    let page = telemetry.render_metrics(&System::read(call.state.uptime()));
-    Ok(Reply::text(
-        telemetry::METRICS_CONTENT_TYPE,
-        Bytes::from(page),
-    ))
+    let system = System::read(call.state.uptime());
+    let page = call.state.telemetry.metrics.render(&system);
+    Ok(Reply::text(telemetry::CONTENT_TYPE, Bytes::from(page)))
 }
 
 /// `GET /v1/api`: the routes, sorted by path, with their limits as configured.

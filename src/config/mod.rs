@@ -224,7 +224,11 @@ fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
 /// The tree of the first document, which is a mapping.
 fn tree(content: &[u8], report: &mut Report) -> Option<yaml::Node> {
     if content.len() > MAX_SIZE {
-        report.error(None, "", format!("the file is larger than {MAX_SIZE} bytes"));
+        report.error(
+            None,
+            "",
+            format!("the file is larger than {MAX_SIZE} bytes"),
+        );
         return None;
     }
     let text = match std::str::from_utf8(content) {
@@ -262,7 +266,10 @@ fn is_toml(text: &str) -> bool {
     let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
     let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
     let is_key = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
     };
     first.is_some_and(|line| match line.split_once('=') {
         Some((key, _)) => is_key(key.trim_end()),

@@ -185,12 +185,7 @@ fn text(view: &View<'_>) -> Option<String> {
     view.text().map(|text| String::clone(&text.text))
 }
 
-fn tls(
-    view: &View<'_>,
-    proxy: Proxy,
-    context: &Context<'_>,
-    report: &mut Report,
-) -> Option<Tls> {
+fn tls(view: &View<'_>, proxy: Proxy, context: &Context<'_>, report: &mut Report) -> Option<Tls> {
     let Context { fallback, .. } = context;
     let key = path(
         &view.get("key"),
@@ -488,7 +483,8 @@ fn keys(list: &View<'_>, report: &mut Report) -> Vec<KeyName> {
             }
             Ok(name) => match lines.get(&name) {
                 Some(first) => {
-                    let line = first.map_or(String::new(), |line| format!(", first in line {line}"));
+                    let line =
+                        first.map_or(String::new(), |line| format!(", first in line {line}"));
                     let reason = format!("key {shown} is defined multiple times{line}");
                     report.error(view.line, &view.path, reason);
                 }

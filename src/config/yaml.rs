@@ -187,7 +187,13 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// Reads the node that starts with `event`.
-    fn node(&mut self, event: Event<'a>, span: Span, path: &str, depth: usize) -> Result<Node, Stop> {
+    fn node(
+        &mut self,
+        event: Event<'a>,
+        span: Span,
+        path: &str,
+        depth: usize,
+    ) -> Result<Node, Stop> {
         let line = span.start.line();
         let stop = |reason: &str| Stop {
             line,
@@ -316,7 +322,8 @@ impl<'a> Builder<'a, '_> {
                 next => next,
             };
             let line = span.start.line();
-            let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
+            let is_merge =
+                matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
             let key = match self.node(event, span, path, depth + 1)?.value {
                 Value::Text(text) => String::clone(&text.text),
                 Value::Null => String::new(),

@@ -36,9 +36,7 @@ pub struct Expiry {
 pub enum Lookup<V> {
     /// An entry in its time.
     Fresh(Arc<V>),
-    /// An entry past its time, kept in case the store turns out to be unreachable.
-    Stale(Arc<V>),
-    /// Nothing.
+    /// Nothing, or an entry past its time, which may be kept in case the store turns out to be unreachable.
     Absent,
 }
 
@@ -120,8 +118,6 @@ impl<V, E: Clone> Cache<V, E> {
         if now < self.stale_at(entry) {
             entry.used.store(now, Ordering::Relaxed);
             Lookup::Fresh(entry.value.clone())
-        } else if now < self.dropped_at(entry) {
-            Lookup::Stale(entry.value.clone())
         } else {
             Lookup::Absent
         }
@@ -168,13 +164,10 @@ impl<V, E: Clone> Cache<V, E> {
                 .is_some_and(|waiting| waiting.number == flight.number);
             if current {
                 shard.flights.remove(&flight.name);
-                match &outcome {
-                    Ok(value) => {
-                        let entry = self.entry(&flight.name, value.clone());
-                        shard.entries.insert(flight.name.clone(), entry);
-                    }
-                    // The old entry stays: it may be served if the store is unreachable, and has its own end.
-                    Err(_) => {}
+                // After a failure the old entry stays: it may be served if the store is unreachable, and has its own end.
+                if let Ok(value) = &outcome {
+                    let entry = self.entry(&flight.name, value.clone());
+                    shard.entries.insert(flight.name.clone(), entry);
                 }
             }
         }
@@ -206,9 +199,9 @@ impl<V, E: Clone> Cache<V, E> {
         if offline {
             let since = self.now() + 1;
             // The period counts from when the outage was first noticed.
-            let _ = self
-                .offline_since
-                .compare_exchange(0, since, Ordering::Relaxed, Ordering::Relaxed);
+            let _ =
+                self.offline_since
+                    .compare_exchange(0, since, Ordering::Relaxed, Ordering::Relaxed);
         } else {
             self.offline_since.store(0, Ordering::Relaxed);
         }
@@ -227,13 +220,9 @@ impl<V, E: Clone> Cache<V, E> {
     }
 
     /// How many entries there are, those past their time included.
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.shards.iter().map(|s| read(s).entries.len()).sum()
-    }
-
-    /// Whether there are no entries.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn entry(&self, name: &KeyName, value: Arc<V>) -> Entry<V> {
@@ -255,7 +244,9 @@ impl<V, E: Clone> Cache<V, E> {
             return end;
         }
         let used = entry.used.load(Ordering::Relaxed);
-        entry.ends.min(used.saturating_add(nanos(self.expiry.unused)))
+        entry
+            .ends
+            .min(used.saturating_add(nanos(self.expiry.unused)))
     }
 
     /// When `entry` leaves memory.
@@ -284,12 +275,18 @@ impl<V, E: Clone> Cache<V, E> {
         self.shards.get(index)
     }
 
-    #[expect(clippy::expect_used, reason = "there are SHARDS shards, and the index is taken modulo SHARDS")]
+    #[expect(
+        clippy::expect_used,
+        reason = "there are SHARDS shards, and the index is taken modulo SHARDS"
+    )]
     fn read(&self, name: &KeyName) -> RwLockReadGuard<'_, Shard<V, E>> {
         read(self.shard(name).expect("a shard for each index"))
     }
 
-    #[expect(clippy::expect_used, reason = "there are SHARDS shards, and the index is taken modulo SHARDS")]
+    #[expect(
+        clippy::expect_used,
+        reason = "there are SHARDS shards, and the index is taken modulo SHARDS"
+    )]
     fn write(&self, name: &KeyName) -> RwLockWriteGuard<'_, Shard<V, E>> {
         write(self.shard(name).expect("a shard for each index"))
     }
@@ -337,7 +334,7 @@ mod tests {
     fn fresh(cache: &Cache<u32, ()>) -> Option<u32> {
         match cache.lookup(&name()) {
             Lookup::Fresh(value) => Some(*value),
-            _ => None,
+            Lookup::Absent => None,
         }
     }
 
@@ -367,7 +364,7 @@ mod tests {
         assert_eq!(cache.len(), 1);
         clock.advance(10 * SECOND);
         cache.sweep();
-        assert!(cache.is_empty());
+        assert_eq!(cache.len(), 0);
     }
 
     #[test]
@@ -377,10 +374,16 @@ mod tests {
             panic!("somebody else fetches");
         };
         cache.forget(&name());
-        assert!(matches!(cache.miss(&name()), Miss::Lead(..)), "nobody joins the old fetch");
+        assert!(
+            matches!(cache.miss(&name()), Miss::Lead(..)),
+            "nobody joins the old fetch"
+        );
         cache.land(&flight, Ok(Arc::new(1)));
         assert_eq!(fresh(&cache), None);
-        assert!(waiter.borrow().is_some(), "who waited before the delete is answered");
+        assert!(
+            waiter.borrow().is_some(),
+            "who waited before the delete is answered"
+        );
     }
 
     #[test]
@@ -402,7 +405,10 @@ mod tests {
         let (cache, clock) = cache(Some(60 * SECOND));
         fetch(&cache, 1);
         clock.advance(11 * SECOND);
-        assert!(matches!(cache.lookup(&name()), Lookup::Stale(_)), "kept, but not served unasked");
+        assert!(
+            matches!(cache.lookup(&name()), Lookup::Stale(_)),
+            "kept, but not served unasked"
+        );
         cache.set_offline(true);
         for _ in 0..5 {
             clock.advance(11 * SECOND);
@@ -413,7 +419,7 @@ mod tests {
         clock.advance(5 * SECOND);
         assert_eq!(fresh(&cache), None);
         cache.sweep();
-        assert!(cache.is_empty());
+        assert_eq!(cache.len(), 0);
     }
 
     #[test]

@@ -50,9 +50,13 @@ pub(super) async fn assemble(
     };
     let keys = Keyring::new(
         store.clone(),
-        config.cache,
+        keyring::Expiry {
+            any: config.cache.any,
+            unused: config.cache.unused,
+            offline: config.cache.offline,
+        },
         process.clock.clone(),
-        Handle::current(),
+        &Handle::current(),
     );
     create_keys(config, process, &keys).await?;
     let mut policies = std::collections::BTreeMap::new();

@@ -29,10 +29,22 @@ pub(super) struct Banner<'a> {
 impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
-        row(&mut text, "Version", &[format!("{:<22} commit={}", crate::VERSION, crate::COMMIT)]);
+        row(
+            &mut text,
+            "Version",
+            &[format!("{:<22} commit={}", crate::VERSION, crate::COMMIT)],
+        );
         let runtime = format!("rust {}/{}", telemetry::os(), telemetry::arch());
-        row(&mut text, "Runtime", &[format!("{runtime:<22} compiler=rustc")]);
-        row(&mut text, "License", &["Apache-2.0             https://www.apache.org/licenses/LICENSE-2.0".to_owned()]);
+        row(
+            &mut text,
+            "Runtime",
+            &[format!("{runtime:<22} compiler=rustc")],
+        );
+        row(
+            &mut text,
+            "License",
+            &["Apache-2.0             https://www.apache.org/licenses/LICENSE-2.0".to_owned()],
+        );
         row(&mut text, "Copyright", &["The kes authors".to_owned()]);
         text.push('\n');
         row(&mut text, "KMS", std::slice::from_ref(&self.keystore));
@@ -43,7 +55,11 @@ impl fmt::Display for Banner<'_> {
             .collect();
         row(&mut text, "API", &endpoints);
         text.push('\n');
-        row(&mut text, "Admin", &[self.admin.unwrap_or("<disabled>").to_owned()]);
+        row(
+            &mut text,
+            "Admin",
+            &[self.admin.unwrap_or("<disabled>").to_owned()],
+        );
         let mut logs = vec![format!("error=stderr level={}", self.levels.error)];
         if self.levels.audit <= Level::INFO {
             logs.push(format!("audit=stdout level={}", self.levels.audit));
@@ -73,7 +89,11 @@ fn reachable(ip: IpAddr) -> Vec<IpAddr> {
         IpAddr::V6(ip) => !ip.is_unicast_link_local() && !ip.is_multicast(),
     };
     let all = if_addrs::get_if_addrs().unwrap_or_default();
-    let mut all: Vec<_> = all.iter().map(if_addrs::Interface::ip).filter(usable).collect();
+    let mut all: Vec<_> = all
+        .iter()
+        .map(if_addrs::Interface::ip)
+        .filter(usable)
+        .collect();
     if all.iter().any(IpAddr::is_ipv4) {
         all.retain(IpAddr::is_ipv4);
     }

@@ -52,7 +52,10 @@ pub(super) struct Context {
 }
 
 impl Context {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that loads the generation")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that loads the generation"
+    )]
     fn generation(&self) -> Arc<Generation> {
         self.generation.load_full()
     }
@@ -118,7 +121,9 @@ async fn handshake(
     if first.iter().all(u8::is_ascii_alphabetic) {
         stream.write_all(NOT_TLS).await?;
         stream.shutdown().await?;
-        return Err(io::Error::other("client sent an HTTP request to an HTTPS server"));
+        return Err(io::Error::other(
+            "client sent an HTTP request to an HTTPS server",
+        ));
     }
     let stream = TlsAcceptor::from(tls.config()).accept(stream).await?;
     let (_, session) = stream.get_ref();
@@ -155,12 +160,24 @@ async fn talk(
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(MAX_HEADERS)
             .serve_connection(io, service);
-        watch(generation, &activity, connection, |c| c.graceful_shutdown()).await;
+        watch(
+            generation,
+            &activity,
+            connection,
+            http2::Connection::graceful_shutdown,
+        )
+        .await;
     } else {
         let connection = http1::Builder::new()
             .max_buf_size(MAX_HEADERS as usize)
             .serve_connection(io, service);
-        watch(generation, &activity, connection, |c| c.graceful_shutdown()).await;
+        watch(
+            generation,
+            &activity,
+            connection,
+            http1::Connection::graceful_shutdown,
+        )
+        .await;
     }
 }
 

@@ -30,7 +30,7 @@ struct Core {
 
 /// The cores of a server.
 pub(super) struct Cores {
-    cores: Vec<Core>,
+    running: Vec<Core>,
     threads: Vec<thread::JoinHandle<()>>,
     /// A core reports here when its last connection has ended.
     ended: std_mpsc::Receiver<()>,
@@ -49,7 +49,7 @@ impl Cores {
     /// Starts `count` cores.
     pub(super) fn start(count: usize, context: &Arc<Context>) -> io::Result<Self> {
         let (report, ended) = std_mpsc::channel();
-        let mut cores = Vec::with_capacity(count);
+        let mut running = Vec::with_capacity(count);
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
             let (connections, queue) = mpsc::unbounded_channel();
@@ -68,10 +68,10 @@ impl Cores {
                         // What is still open is past the deadline: dropped with the runtime.
                     })?,
             );
-            cores.push(Core { connections, open });
+            running.push(Core { connections, open });
         }
         Ok(Self {
-            cores,
+            running,
             threads,
             ended,
         })
@@ -80,13 +80,13 @@ impl Cores {
     /// How many connections are open.
     fn open(&self) -> usize {
         let open = |core: &Core| core.open.load(Ordering::Relaxed);
-        self.cores.iter().map(open).sum()
+        self.running.iter().map(open).sum()
     }
 
     /// Gives a connection to the core that has fewest.
     fn hand(&self, accepted: Accepted) {
         let open = |core: &&Core| core.open.load(Ordering::Relaxed);
-        if let Some(core) = self.cores.iter().min_by_key(open) {
+        if let Some(core) = self.running.iter().min_by_key(open) {
             core.open.fetch_add(1, Ordering::Relaxed);
             let _ = core.connections.send(accepted);
         }
@@ -109,7 +109,11 @@ impl Cores {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
                     let log = &context.telemetry.log;
-                    log.log(Level::ERROR, &format!("failed to accept a connection: {error}"), None);
+                    log.log(
+                        Level::ERROR,
+                        &format!("failed to accept a connection: {error}"),
+                        None,
+                    );
                     thread::sleep(REST);
                     continue;
                 }
@@ -118,7 +122,9 @@ impl Cores {
                 // Dropped: the client sees a reset at once rather than a handshake that never ends.
                 if !complained {
                     complained = true;
-                    let line = format!("more than {limit} connections: new ones are closed until others end");
+                    let line = format!(
+                        "more than {limit} connections: new ones are closed until others end"
+                    );
                     context.telemetry.log.log(Level::ERROR, &line, None);
                 }
                 continue;
@@ -135,12 +141,12 @@ impl Cores {
     pub(super) fn join(self, limit: Duration) -> bool {
         let deadline = std::time::Instant::now() + limit;
         let Self {
-            cores,
+            running,
             threads,
             ended,
         } = self;
         // Without senders a core ends once its connections have.
-        drop(cores);
+        drop(running);
         let mut left = threads.len();
         while left > 0 {
             let time = deadline.saturating_duration_since(std::time::Instant::now());

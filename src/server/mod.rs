@@ -29,7 +29,7 @@ use crate::{
     name::KeyName,
     secret::NoRandomness,
     state::Shared,
-    telemetry::{Level, Output, Telemetry},
+    telemetry::{self, Level, Output, Telemetry},
     tls,
 };
 
@@ -154,7 +154,7 @@ pub fn run(options: Options, out: &mut dyn Write) -> Result<(), Error> {
     let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
     let hardened = memory::harden();
     let config = load(&options)?;
-    let telemetry = Telemetry::start(config.log, offset, &clock, Output::standard())?;
+    let telemetry = Telemetry::start(levels(&config), offset, &clock, Output::standard())?;
     let mut process = Process {
         started: clock.now_utc(),
         clock,
@@ -215,7 +215,13 @@ async fn live(process: &mut Process, config: Config, out: &mut dyn Write) -> Res
             .name("kes-accept".to_owned())
             .spawn(move || cores.accept(&listener, limit, &stop, &context))?
     };
-    process.announce(out, &config, store.as_ref(), address, "Server is up and running...");
+    process.announce(
+        out,
+        &config,
+        store.as_ref(),
+        address,
+        "Server is up and running...",
+    );
     let mut config = config;
     while signals.next().await == Signal::Reload {
         process.say("SIGHUP signal received. Reloading configuration...");
@@ -258,7 +264,9 @@ async fn reload(
     let config = load(&process.options)?;
     process.warn_of(&config);
     if process.options.address.is_none() && config.address != old.address {
-        process.warn("the address in the configuration has changed: this takes effect at the next start");
+        process.warn(
+            "the address in the configuration has changed: this takes effect at the next start",
+        );
     }
     // What is only in memory must not be lost by a reload.
     let both_in_memory = matches!(
@@ -282,7 +290,7 @@ async fn reload(
     if config.tls.auth && (!old.tls.auth || config.tls.ca != old.tls.ca) {
         before.retire();
     }
-    process.telemetry.set_levels(config.log);
+    process.telemetry.set_levels(levels(&config));
     Ok((config, store))
 }
 
@@ -317,11 +325,19 @@ impl Process {
             keystore: store.to_string(),
             address,
             admin: config.admin.is_hash().then(|| config.admin.as_str()),
-            levels: config.log,
+            levels: levels(config),
             locked: self.locked,
             event,
         };
         let _ = writeln!(out, "{banner}").and_then(|()| out.flush());
+    }
+}
+
+/// What the configuration says of the consoles.
+fn levels(config: &Config) -> telemetry::Settings {
+    telemetry::Settings {
+        audit: Level::new(config.log.audit.0),
+        error: Level::new(config.log.error.0),
     }
 }
 
@@ -389,7 +405,9 @@ fn connection_limit() -> usize {
         Err(_) => limit.current,
     };
     let files = files.unwrap_or(MAX_CONNECTIONS + RESERVED_FILES);
-    let connections = files.saturating_sub(RESERVED_FILES).clamp(16, MAX_CONNECTIONS);
+    let connections = files
+        .saturating_sub(RESERVED_FILES)
+        .clamp(16, MAX_CONNECTIONS);
     usize::try_from(connections).unwrap_or(usize::MAX)
 }
 

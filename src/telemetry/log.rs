@@ -80,6 +80,11 @@ impl ErrorLog {
         }
     }
 
+    /// Whether [`Self::log`] would record anything of this level: to be asked where the message takes work.
+    pub fn wants(&self, level: Level) -> bool {
+        level >= Level::INFO || self.console.takes(level)
+    }
+
     /// A new reader of what is recorded from now on, from [`Level::INFO`] up.
     pub fn subscribe(&self) -> Subscription {
         self.stream.subscribe()
