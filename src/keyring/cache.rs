@@ -33,7 +33,7 @@ pub struct Expiry {
 
 /// What the cache has for a name.
 #[derive(Debug)]
-pub enum Lookup<V> {
+pub(super) enum Lookup<V> {
     /// An entry in its time.
     Fresh(Arc<V>),
     /// Nothing, or an entry past its time, which may be kept in case the store turns out to be unreachable.
@@ -44,7 +44,7 @@ pub enum Lookup<V> {
 type Outcome<V, E> = Option<Result<Arc<V>, E>>;
 
 /// How a miss goes on.
-pub enum Miss<V, E> {
+pub(super) enum Miss<V, E> {
     /// Somebody else fetches this name; wait for their outcome.
     Join(watch::Receiver<Outcome<V, E>>),
     /// This caller fetches and hands the outcome to [`Cache::land`].
@@ -54,7 +54,7 @@ pub enum Miss<V, E> {
 }
 
 /// A fetch under way. Dropped without landing (a panic), its waiters see the channel close.
-pub struct Flight<V, E> {
+pub(super) struct Flight<V, E> {
     name: KeyName,
     number: u64,
     outcome: watch::Sender<Outcome<V, E>>,
@@ -79,7 +79,7 @@ struct Shard<V, E> {
 }
 
 /// Values by name. `E` is what a failed fetch gives to all who waited for it; failures are never kept.
-pub struct Cache<V, E> {
+pub(super) struct Cache<V, E> {
     shards: Vec<RwLock<Shard<V, E>>>,
     hasher: RandomState,
     expiry: Expiry,
@@ -91,7 +91,7 @@ pub struct Cache<V, E> {
 
 impl<V, E: Clone> Cache<V, E> {
     /// An empty cache.
-    pub fn new(expiry: Expiry, clock: Clock) -> Self {
+    pub(super) fn new(expiry: Expiry, clock: Clock) -> Self {
         let shard = || {
             RwLock::new(Shard {
                 entries: HashMap::new(),
@@ -109,7 +109,7 @@ impl<V, E: Clone> Cache<V, E> {
     }
 
     /// What there is for `name`. A fresh entry counts as used now.
-    pub fn lookup(&self, name: &KeyName) -> Lookup<V> {
+    pub(super) fn lookup(&self, name: &KeyName) -> Lookup<V> {
         let shard = self.read(name);
         let Some(entry) = shard.entries.get(name) else {
             return Lookup::Absent;
@@ -124,7 +124,7 @@ impl<V, E: Clone> Cache<V, E> {
     }
 
     /// Joins the fetch of `name`, or starts it. Called after a lookup that was not fresh.
-    pub fn miss(&self, name: &KeyName) -> Miss<V, E> {
+    pub(super) fn miss(&self, name: &KeyName) -> Miss<V, E> {
         let mut shard = self.write(name);
         if let Some(entry) = shard.entries.get(name) {
             let now = self.now();
@@ -155,7 +155,7 @@ impl<V, E: Clone> Cache<V, E> {
 
     /// Ends a fetch: a success becomes an entry, unless the name was [forgotten](Cache::forget) since the fetch began, and either
     /// goes to all who wait.
-    pub fn land(&self, flight: &Flight<V, E>, outcome: Result<Arc<V>, E>) {
+    pub(super) fn land(&self, flight: &Flight<V, E>, outcome: Result<Arc<V>, E>) {
         {
             let mut shard = self.write(&flight.name);
             let current = shard
@@ -175,7 +175,7 @@ impl<V, E: Clone> Cache<V, E> {
     }
 
     /// Takes a fetch that will not land out of the way, so that the next caller starts anew. Does nothing to one that has landed.
-    pub fn abandon(&self, flight: &Flight<V, E>) {
+    pub(super) fn abandon(&self, flight: &Flight<V, E>) {
         let mut shard = self.write(&flight.name);
         let waiting = shard.flights.get(&flight.name);
         if waiting.is_some_and(|waiting| waiting.number == flight.number) {
@@ -185,14 +185,14 @@ impl<V, E: Clone> Cache<V, E> {
 
     /// Drops the entry of `name`, and makes sure that no fetch that began before now can bring it back or be joined: what the
     /// store said before a create or a delete is history.
-    pub fn forget(&self, name: &KeyName) {
+    pub(super) fn forget(&self, name: &KeyName) {
         let mut shard = self.write(name);
         shard.entries.remove(name);
         shard.flights.remove(name);
     }
 
     /// Notes whether the store can be reached. Does nothing without an offline period.
-    pub fn set_offline(&self, offline: bool) {
+    pub(super) fn set_offline(&self, offline: bool) {
         if self.expiry.offline.is_none() {
             return;
         }
@@ -208,7 +208,7 @@ impl<V, E: Clone> Cache<V, E> {
     }
 
     /// Drops all entries whose time is over. Run now and then, so that keys nobody asks for leave memory too.
-    pub fn sweep(&self) {
+    pub(super) fn sweep(&self) {
         for shard in &self.shards {
             let now = self.now();
             let is_over = |entry: &Entry<V>| now >= self.dropped_at(entry);
