@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// What a handler returns when it is polled to its end.
-pub type Handled = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send>>;
+pub(super) type Handled = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send>>;
 
 /// The method of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
