@@ -1,7 +1,7 @@
 //! Keys in files, one each, in the plain layout of the predecessor (keystores.md 4).
 //!
 //! One directory; a key is a regular file of mode 0600, named as the key, that holds the value and nothing else. Beside the keys there
-//! are, for moments, files that start with a dot: keys that are being created ([`directory`] says how).
+//! are, for moments, files that start with a dot: keys that are being created (`fs/directory.rs` says how).
 //!
 //! Promises: a create or delete that returned is on the disk, file and directory both; a key is never seen, and never stays behind,
 //! half-written; any number of processes may work on one directory, over a network file system too, because nothing is remembered between
