@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn both_halves_of_a_continuation_are_checked() {
-        for bad in ["-a*b", "a*b-", "a*b*c", "a**", "*-", "_*b", "a/b*c"] {
+        for bad in ["-a*b", "a*b-", "a*b*c", "a**", "*-", "a*_", "a/b*c"] {
             assert_eq!(ListPattern::parse(bad), Err(InvalidName), "{bad}");
         }
     }

@@ -275,7 +275,13 @@ impl Reply {
     }
 
     fn into_response(self) -> Response<Body> {
+        let empty = http_body::Body::is_end_stream(&self.body);
         let mut response = Response::new(self.body);
+        if empty {
+            // HTTP/2 would leave it out.
+            let zero = HeaderValue::from_static("0");
+            response.headers_mut().insert(CONTENT_LENGTH, zero);
+        }
         if let Some(content_type) = self.content_type {
             let value = HeaderValue::from_static(content_type);
             response.headers_mut().insert(CONTENT_TYPE, value);
