@@ -405,10 +405,9 @@ mod tests {
         let (cache, clock) = cache(Some(60 * SECOND));
         fetch(&cache, 1);
         clock.advance(11 * SECOND);
-        assert!(
-            matches!(cache.lookup(&name()), Lookup::Stale(_)),
-            "kept, but not served unasked"
-        );
+        assert_eq!(fresh(&cache), None, "not served unasked");
+        cache.sweep();
+        assert_eq!(cache.len(), 1, "but kept");
         cache.set_offline(true);
         for _ in 0..5 {
             clock.advance(11 * SECOND);
