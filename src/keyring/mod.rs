@@ -314,3 +314,6 @@ async fn watch_health(inner: Weak<Inner>) {
         let _ = inner.probe().await;
     }
 }
+
+#[cfg(test)]
+mod tests;
