@@ -3,6 +3,8 @@
 //! Modules are marked as tests, which they are anyway, so that lints let their helpers panic, too.
 
 #[cfg(test)]
+mod compat;
+#[cfg(test)]
 mod keystore;
 #[cfg(test)]
 mod vectors_authz;
