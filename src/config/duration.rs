@@ -79,7 +79,11 @@ fn group(text: &str) -> Result<(i128, &str), InvalidDuration> {
     let whole: i128 = match whole {
         "" => 0,
         // More than 64 bits of any unit are more than 64 bits of nanoseconds.
-        whole => i128::from(whole.parse::<u64>().map_err(|_| InvalidDuration::Overflow)?),
+        whole => i128::from(
+            whole
+                .parse::<u64>()
+                .map_err(|_| InvalidDuration::Overflow)?,
+        ),
     };
     // Digits beyond the fifteenth are less than a nanosecond of the longest unit.
     let mut part = 0;

@@ -34,7 +34,9 @@ impl Env {
     }
 
     /// Exactly these variables.
-    pub fn of<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
+    pub fn of<K: Into<String>, V: Into<String>>(
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
         let variables = variables.into_iter();
         Self(Source::Map(
             variables

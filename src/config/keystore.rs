@@ -110,7 +110,10 @@ pub(super) fn select(
         .iter()
         .map(|kind| Section::of(kind, &keystore))
         .collect();
-    let active: Vec<_> = sections.iter().filter(|section| section.is_active()).collect();
+    let active: Vec<_> = sections
+        .iter()
+        .filter(|section| section.is_active())
+        .collect();
 
     let before = unknown.len();
     unknown.retain(|key| {
@@ -141,7 +144,10 @@ pub(super) fn select(
         [section] => section.settings(report),
         [first, second, ..] => {
             let (first, second) = (&first.view, &second.view);
-            let line = |view: &View<'_>| view.line.map_or(String::new(), |line| format!(" in line {line}"));
+            let line = |view: &View<'_>| {
+                view.line
+                    .map_or(String::new(), |line| format!(" in line {line}"))
+            };
             report.error_with_hint(
                 second.line,
                 &second.path,
@@ -232,9 +238,15 @@ fn says_something(node: &Node, shape: Option<&Shape>) -> bool {
 
 /// Reports sections that were filled in without the one key that puts them in use. No section is in use.
 fn forgotten(sections: &[Section<'_>], report: &mut Report) -> bool {
-    let mut meant: Vec<_> = sections.iter().filter(|section| section.says_something()).collect();
+    let mut meant: Vec<_> = sections
+        .iter()
+        .filter(|section| section.says_something())
+        .collect();
     if meant.is_empty() {
-        meant = sections.iter().filter(|section| section.is_present).collect();
+        meant = sections
+            .iter()
+            .filter(|section| section.is_present)
+            .collect();
         if meant.len() > 1 {
             // The template with every section, none filled in.
             return false;
@@ -263,7 +275,8 @@ fn suspect(unknown: &mut Vec<Unknown>, report: &mut Report) -> bool {
                 "unknown key, and no keystore is specified",
                 match key.nearest {
                     Some(nearest) => format!("did you mean '{nearest}'?"),
-                    None => "specify a keystore; or remove this key, and keys are kept in memory".to_owned(),
+                    None => "specify a keystore; or remove this key, and keys are kept in memory"
+                        .to_owned(),
                 },
             );
         }

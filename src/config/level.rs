@@ -98,7 +98,16 @@ mod tests {
     #[test]
     fn other_texts_are_refused() {
         for text in [
-            "", "warning", "debug-1", "yes", "true", "on+1", "info+", "info+x", "1.5", "error+2147483647",
+            "",
+            "warning",
+            "debug-1",
+            "yes",
+            "true",
+            "on+1",
+            "info+",
+            "info+x",
+            "1.5",
+            "error+2147483647",
         ] {
             assert_eq!(Level::parse(text), Err(InvalidLevel), "{text}");
         }

@@ -80,17 +80,47 @@ const ALIASES: &[Alias] = &[
         Clash::Refused,
     ),
     alias(
-        &["keystore", "aws", "secretsmanager", "credentials", "access_key"],
-        &["keystore", "aws", "secretsmanager", "credentials", "accesskey"],
+        &[
+            "keystore",
+            "aws",
+            "secretsmanager",
+            "credentials",
+            "access_key",
+        ],
+        &[
+            "keystore",
+            "aws",
+            "secretsmanager",
+            "credentials",
+            "accesskey",
+        ],
         Clash::Refused,
     ),
     alias(
-        &["keystore", "aws", "secretsmanager", "credentials", "secret_key"],
-        &["keystore", "aws", "secretsmanager", "credentials", "secretkey"],
+        &[
+            "keystore",
+            "aws",
+            "secretsmanager",
+            "credentials",
+            "secret_key",
+        ],
+        &[
+            "keystore",
+            "aws",
+            "secretsmanager",
+            "credentials",
+            "secretkey",
+        ],
         Clash::Refused,
     ),
     alias(
-        &["keystore", "aws", "secretsmanager", "credentials", "session_token"],
+        &[
+            "keystore",
+            "aws",
+            "secretsmanager",
+            "credentials",
+            "session_token",
+        ],
         &["keystore", "aws", "secretsmanager", "credentials", "token"],
         Clash::Refused,
     ),
@@ -109,11 +139,7 @@ const ALIASES: &[Alias] = &[
 /// Releases v0.8.0 to v0.13.5 had the keystores under `keys`. Only a mapping means that; a list names keys to create.
 const KEYS: Alias = alias(&["keys"], &["keystore"], Clash::Refused);
 
-const fn alias(
-    old: &'static [&'static str],
-    new: &'static [&'static str],
-    clash: Clash,
-) -> Alias {
+const fn alias(old: &'static [&'static str], new: &'static [&'static str], clash: Clash) -> Alias {
     Alias { old, new, clash }
 }
 
@@ -145,7 +171,10 @@ fn apply(root: &mut Node, alias: &Alias, star: &str, report: &mut Report) {
         path.iter().map(step).collect()
     };
     let (old, new) = (concrete(alias.old), concrete(alias.new));
-    let shown = |path: &[String]| path.iter().fold(String::new(), |path, key| join(&path, key));
+    let shown = |path: &[String]| {
+        path.iter()
+            .fold(String::new(), |path, key| join(&path, key))
+    };
     let (old_key, new_key) = (shown(&old), shown(&new));
     let current = find(root, &new)
         .filter(|node| !node.is_empty())

@@ -117,7 +117,10 @@ impl Resolver<'_> {
                     line,
                     path,
                     "the text contains a reference that is not expanded",
-                    Some("a reference must be the whole text: put all of it into the variable".to_owned()),
+                    Some(
+                        "a reference must be the whole text: put all of it into the variable"
+                            .to_owned(),
+                    ),
                 );
             }
             Expansion::Missing { name, why } => {

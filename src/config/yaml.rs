@@ -187,7 +187,13 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// Reads the node that starts with `event`.
-    fn node(&mut self, event: Event<'a>, span: Span, path: &str, depth: usize) -> Result<Node, Stop> {
+    fn node(
+        &mut self,
+        event: Event<'a>,
+        span: Span,
+        path: &str,
+        depth: usize,
+    ) -> Result<Node, Stop> {
         let line = span.start.line();
         let stop = |reason: &str| Stop {
             line,
@@ -265,17 +271,15 @@ impl<'a> Builder<'a, '_> {
         match (tag, core.as_deref()) {
             (Some(_), Some("null")) => return Value::Null,
             (Some(_), Some("binary")) => {
-                return match binary(&text) {
-                    Some(text) => Value::Text(Text {
-                        text,
-                        variable: None,
-                    }),
-                    None => {
-                        self.report
-                            .error(line, path, "'!!binary' needs base64 of UTF-8 text");
-                        Value::Invalid
-                    }
+                let Some(text) = binary(&text) else {
+                    let reason = "'!!binary' needs base64 of UTF-8 text";
+                    self.report.error(line, path, reason);
+                    return Value::Invalid;
                 };
+                return Value::Text(Text {
+                    text,
+                    variable: None,
+                });
             }
             // Any other tag of ours or of nobody makes text; those of numbers and booleans change nothing.
             (Some(_), Some("bool" | "int" | "float")) | (None, _) => {
@@ -316,7 +320,8 @@ impl<'a> Builder<'a, '_> {
                 next => next,
             };
             let line = span.start.line();
-            let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
+            let is_merge =
+                matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
             let key = match self.node(event, span, path, depth + 1)?.value {
                 Value::Text(text) => String::clone(&text.text),
                 Value::Null => String::new(),
