@@ -9,7 +9,7 @@ pub const ADDRESS: &str = "0.0.0.0:7373";
 
 /// How long a key is cached however often it is used. Five minutes bound how long a key that another server deleted stays
 /// usable; as documented to users (config.md 8).
-pub const CACHE_ANY: Duration = Duration::from_secs(5 * 60);
+pub const CACHE_ANY: Duration = Duration::from_mins(5);
 
 /// How long a key is cached while nobody uses it. Half a minute, as documented to users (config.md 8); the predecessor's last
 /// releases put this value into the wrong field.

@@ -5,7 +5,7 @@
 //! 1. `yaml`: text to a tree with line numbers
 //! 2. `normalise`: old spellings to current ones, on the tree
 //! 3. `resolve`: references to the environment, types and unknown keys, by the table in `shape`
-//! 4. `validate` and `keystore`: tree to [`Config`]; afterwards nobody asks again
+//! 4. `validate`, `access` and `keystore`: tree to [`Config`]; afterwards nobody asks again
 //!
 //! Nothing else in the crate knows YAML or reads the environment. Neither a value of the environment nor a password ever
 //! stands in a message.
@@ -27,6 +27,7 @@ pub use env::{Env, NoValue};
 pub use level::{InvalidLevel, Level};
 pub use report::{Errors, Note};
 
+mod access;
 pub mod address;
 pub mod defaults;
 pub mod duration;
@@ -197,9 +198,9 @@ pub fn load(path: &Path, context: &Context<'_>) -> Result<Config, Errors> {
 ///
 /// # Errors
 /// Everything that is wrong with it, at once.
-pub fn parse(file: &str, content: &[u8], context: &Context<'_>) -> Result<Config, Errors> {
+pub fn parse(file: &str, bytes: &[u8], context: &Context<'_>) -> Result<Config, Errors> {
     let mut report = Report::new(file);
-    let Some(mut root) = tree(content, &mut report) else {
+    let Some(mut root) = tree(bytes, &mut report) else {
         return Err(report.into_errors());
     };
     normalise::normalise(&mut root, &mut report);
@@ -222,8 +223,13 @@ fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
 }
 
 /// The tree of the first document, which is a mapping.
+<<<<<<< HEAD
 fn tree(content: &[u8], report: &mut Report) -> Option<yaml::Node> {
     if content.len() > MAX_SIZE {
+=======
+fn tree(bytes: &[u8], report: &mut Report) -> Option<yaml::Node> {
+    if bytes.len() > MAX_SIZE {
+>>>>>>> w-config
         report.error(
             None,
             "",
@@ -231,15 +237,26 @@ fn tree(content: &[u8], report: &mut Report) -> Option<yaml::Node> {
         );
         return None;
     }
-    let text = match std::str::from_utf8(content) {
+    let line_of = |at: usize| {
+        let before = bytes.get(..at).unwrap_or_default();
+        before.split(|byte| *byte == b'\n').count()
+    };
+    let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
-            let valid = content.get(..error.valid_up_to()).unwrap_or_default();
-            let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
-            report.error(line, "", "the text is not valid UTF-8");
+            report.error(
+                line_of(error.valid_up_to()),
+                "",
+                "the text is not valid UTF-8",
+            );
             return None;
         }
     };
+    // YAML forbids them (5.1 of its specification), and the parser would take a zero for the end of the file.
+    if let Some(at) = text.find(|c| !is_printable(c)) {
+        report.error(line_of(at), "", "control characters are not allowed");
+        return None;
+    }
     let node = yaml::parse(text, report);
     let line = node.as_ref().map(|node| node.line);
     match node {
@@ -259,6 +276,11 @@ fn tree(content: &[u8], report: &mut Report) -> Option<yaml::Node> {
         None => {}
     }
     None
+}
+
+/// Whether YAML allows `c` in a file.
+fn is_printable(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
 }
 
 /// Whether the first line that says something is `[section]` or `key = value`.

@@ -3,29 +3,12 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use super::{
-    ApiEntry, Compat, Config, Context, Errors, Expiry, Log, PolicyEntry, Proxy, Tls, address,
-    defaults,
-    level::Level,
-    report::{Report, quoted},
-    view::View,
-};
-use crate::{
-    identity::Identity,
-    keystore::Settings,
-    name::{self, KeyName, PolicyName},
-    policy::{Doubt, Pattern, Policy},
-    secret::Secret,
-};
+use crate::{identity::Identity, keystore::Settings, name::KeyName, secret::Secret};
 
-/// Routes that may be opened to everybody (decision 7); `/version` is open anyway.
-const OPEN_ROUTES: [&str; 5] = [
-    "/v1/ready",
-    "/v1/status",
-    "/v1/metrics",
-    "/v1/api",
-    "/version",
-];
+use super::{
+    Compat, Config, Context, Errors, Expiry, Log, Proxy, Tls, access, address, defaults,
+    level::Level, report::Report, view::View,
+};
 
 /// Checks `file` and makes a [`Config`] of it. `keystore` is `None` if its problem is in the report.
 pub(super) fn config(
@@ -39,7 +22,7 @@ pub(super) fn config(
     let address = address(&file.get("address"), report_ref);
     let admin = admin(file, context, report_ref);
     let proxy = proxy(&file.find(&["tls", "proxy"]), admin.as_ref(), report_ref);
-    let policies = policies(
+    let policies = access::policies(
         &file.get("policy"),
         admin.as_ref(),
         &proxy.identities,
@@ -47,7 +30,7 @@ pub(super) fn config(
         report_ref,
     );
     let tls = tls(&file.get("tls"), proxy, context, report_ref);
-    let api = api(&file.get("api"), context, report_ref);
+    let api = access::api(&file.get("api"), context, report_ref);
     let cache = cache(&file.find(&["cache", "expiry"]), report_ref);
     let log = log(&file.get("log"), report_ref);
     let keys = keys(&file.get("keys"), report_ref);
@@ -263,163 +246,12 @@ fn auth(view: &View<'_>, flag: Option<bool>, report: &mut Report) -> bool {
     file || flag.unwrap_or(false)
 }
 
-fn api(view: &View<'_>, context: &Context<'_>, report: &mut Report) -> Vec<ApiEntry> {
-    let mut entries: Vec<ApiEntry> = Vec::new();
-    for (key, entry) in view.entries() {
-        let line = entry.line.unwrap_or_default();
-        let timeout = entry.get("timeout");
-        let nanos = timeout.nanos().unwrap_or(0);
-        if nanos < 0 {
-            let reason = format!("invalid timeout {}: negative", timeout.shown());
-            report.error(timeout.line, &timeout.path, reason);
-        }
-        let bare = key.trim().trim_matches('/');
-        let mut routes = context.routes.iter();
-        let Some(path) = routes.find(|route| route.trim_matches('/') == bare) else {
-            let reason = "unknown API path, ignored";
-            report.warn(line, &entry.path, reason, None);
-            continue;
-        };
-        if *path != key {
-            let hint = Some(format!("write '{path}'"));
-            report.warn(line, &entry.path, "not the spelling of an API path", hint);
-        }
-        let skip = entry.get("skip_auth");
-        let skip_auth = skip.is_on();
-        if skip_auth && !OPEN_ROUTES.contains(path) {
-            report.error_with_hint(
-                skip.line,
-                &skip.path,
-                "authentication cannot be skipped for this API",
-                "only /v1/ready, /v1/status, /v1/metrics and /v1/api can be opened to everybody",
-            );
-        }
-        if let Some(first) = entries.iter().find(|entry| entry.path == *path) {
-            let reason = format!(
-                "ambiguous API configuration for '{path}': it is also in line {}",
-                first.line
-            );
-            report.error(line, &entry.path, reason);
-        }
-        entries.push(ApiEntry {
-            path: (*path).to_owned(),
-            line,
-            skip_auth,
-            timeout: positive(nanos),
-        });
-    }
-    entries
-}
-
 /// The duration of `nanos`, if it is above zero.
-fn positive(nanos: i64) -> Option<Duration> {
+pub(super) fn positive(nanos: i64) -> Option<Duration> {
     match u64::try_from(nanos) {
         Ok(nanos) if nanos > 0 => Some(Duration::from_nanos(nanos)),
         _ => None,
     }
-}
-
-fn policies(
-    view: &View<'_>,
-    admin: Option<&Identity>,
-    proxies: &[Identity],
-    context: &Context<'_>,
-    report: &mut Report,
-) -> BTreeMap<PolicyName, PolicyEntry> {
-    let mut policies = BTreeMap::new();
-    // Which policy has which identity.
-    let mut owners: BTreeMap<Identity, (String, Option<usize>)> = BTreeMap::new();
-    for (key, entry) in view.entries() {
-        let name = PolicyName::parse(key);
-        if let Err(why) = &name {
-            let reason = format!("policy name {} is {why}", quoted(key));
-            report.error(entry.line, &entry.path, reason);
-        }
-        let allow = rules(&entry.get("allow"), context, report);
-        let deny = rules(&entry.get("deny"), context, report);
-        let mut identities = Vec::new();
-        for item in entry.get("identities").items() {
-            if item.is_broken() {
-                continue;
-            }
-            let Some(identity) = policy_identity(&item, report) else {
-                continue;
-            };
-            let shown = item.shown();
-            if admin == Some(&identity) {
-                let reason = format!("identity {shown} is already admin");
-                report.error(item.line, &item.path, reason);
-            }
-            if proxies.contains(&identity) {
-                let reason = format!("identity {shown} is already a TLS proxy");
-                report.error(item.line, &item.path, reason);
-            }
-            if let Some((owner, line)) = owners.get(&identity) {
-                let owner = quoted(owner);
-                let line = line.map_or(String::new(), |line| format!(" in line {line}"));
-                report.error_with_hint(
-                    item.line,
-                    &item.path,
-                    format!("identity {shown} already has a policy: {owner}{line}"),
-                    "an identity can be in one policy, once",
-                );
-                continue;
-            }
-            owners.insert(identity.clone(), (key.to_owned(), item.line));
-            identities.push(identity);
-        }
-        if let Ok(name) = name {
-            let policy = Policy::new(allow, deny);
-            policies.insert(name, PolicyEntry { policy, identities });
-        }
-    }
-    policies
-}
-
-fn policy_identity(item: &View<'_>, report: &mut Report) -> Option<Identity> {
-    let text = item.text().map_or("", |text| &text.text);
-    let identity = Identity::from_text(text).filter(|_| name::is_valid(text));
-    match &identity {
-        None => {
-            let shown = item.shown();
-            let why = name::InvalidName;
-            report.error(item.line, &item.path, format!("identity {shown} is {why}"));
-        }
-        Some(identity) if !identity.is_hash() => report.warn(
-            item.line,
-            &item.path,
-            "matches no client: an identity has 64 lower-case hexadecimal digits",
-            None,
-        ),
-        Some(_) => {}
-    }
-    identity
-}
-
-fn rules(list: &View<'_>, context: &Context<'_>, report: &mut Report) -> Vec<Pattern> {
-    let mut rules = Vec::new();
-    for item in list.items() {
-        let text = item.text().map_or("", |text| &text.text);
-        let rule = match Pattern::parse(text) {
-            Ok(rule) => rule,
-            Err(why) => {
-                report.error(item.line, &item.path, why.to_string());
-                continue;
-            }
-        };
-        for doubt in rule.doubts(context.routes) {
-            let hint = match &doubt {
-                Doubt::NoRoute { instead } => {
-                    instead.as_ref().map(|instead| format!("write '{instead}'"))
-                }
-                Doubt::Glob => None,
-            };
-            let text = format!("the rule {} {doubt}", quoted(text));
-            report.warn(item.line, &item.path, text, hint);
-        }
-        rules.push(rule);
-    }
-    rules
 }
 
 fn cache(view: &View<'_>, report: &mut Report) -> Expiry {
@@ -476,11 +308,14 @@ fn keys(list: &View<'_>, report: &mut Report) -> Vec<KeyName> {
         }
         let text = view.text().map_or("", |text| &text.text);
         let shown = view.shown();
-        match KeyName::parse(text) {
+        let name = match KeyName::parse(text) {
+            Ok(name) => name,
             Err(why) => {
                 let reason = format!("key name {shown} is {why}");
-                report.error(view.line.or(item.line), &view.path, reason);
+                report.error(view.line, &view.path, reason);
+                continue;
             }
+<<<<<<< HEAD
             Ok(name) => match lines.get(&name) {
                 Some(first) => {
                     let line =
@@ -493,7 +328,17 @@ fn keys(list: &View<'_>, report: &mut Report) -> Vec<KeyName> {
                     keys.push(name);
                 }
             },
+=======
+        };
+        if let Some(first) = lines.get(&name) {
+            let line = first.map_or(String::new(), |line| format!(", first in line {line}"));
+            let reason = format!("key {shown} is defined multiple times{line}");
+            report.error(view.line, &view.path, reason);
+            continue;
+>>>>>>> w-config
         }
+        lines.insert(name.clone(), view.line);
+        keys.push(name);
     }
     keys
 }

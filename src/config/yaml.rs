@@ -271,17 +271,15 @@ impl<'a> Builder<'a, '_> {
         match (tag, core.as_deref()) {
             (Some(_), Some("null")) => return Value::Null,
             (Some(_), Some("binary")) => {
-                return match binary(&text) {
-                    Some(text) => Value::Text(Text {
-                        text,
-                        variable: None,
-                    }),
-                    None => {
-                        self.report
-                            .error(line, path, "'!!binary' needs base64 of UTF-8 text");
-                        Value::Invalid
-                    }
+                let Some(text) = binary(&text) else {
+                    let reason = "'!!binary' needs base64 of UTF-8 text";
+                    self.report.error(line, path, reason);
+                    return Value::Invalid;
                 };
+                return Value::Text(Text {
+                    text,
+                    variable: None,
+                });
             }
             // Any other tag of ours or of nobody makes text; those of numbers and booleans change nothing.
             (Some(_), Some("bool" | "int" | "float")) | (None, _) => {

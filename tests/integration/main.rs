@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod compat;
 #[cfg(test)]
+mod config;
+#[cfg(test)]
 mod keystore;
 #[cfg(test)]
 mod vectors_authz;
