@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::level::Level;
+use crate::telemetry::Level;
 
 /// Where to listen: all IPv4 interfaces, the port that clients of the predecessor know (config.md 5.2).
 pub const ADDRESS: &str = "0.0.0.0:7373";

@@ -16,15 +16,16 @@ use zeroize::Zeroizing;
 
 use crate::{
     identity::Identity,
+    keyring,
     keystore::Settings,
     name::{KeyName, PolicyName},
     policy::Policy,
     secret::Secret,
+    telemetry,
 };
 use report::Report;
 
 pub use env::{Env, NoValue};
-pub use level::{InvalidLevel, Level};
 pub use report::{Errors, Note};
 
 mod access;
@@ -33,7 +34,6 @@ pub mod defaults;
 pub mod duration;
 mod env;
 mod keystore;
-mod level;
 mod normalise;
 mod report;
 mod resolve;
@@ -58,9 +58,9 @@ pub struct Config {
     /// The policies by name. No identity is in two of them, and none is the admin.
     pub policies: BTreeMap<PolicyName, PolicyEntry>,
     /// How long keys stay in the cache.
-    pub cache: Expiry,
+    pub cache: keyring::Expiry,
     /// What the console logs.
-    pub log: Log,
+    pub log: telemetry::Settings,
     /// Keys to create, where they do not exist, before the server accepts requests; each name once.
     pub keys: Vec<KeyName>,
     /// Where keys rest.
@@ -116,26 +116,6 @@ pub struct PolicyEntry {
     pub policy: Policy,
     /// To whom they apply.
     pub identities: Vec<Identity>,
-}
-
-/// `cache.expiry`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expiry {
-    /// How long a key is cached, used or not; above zero.
-    pub any: Duration,
-    /// How long a key is cached while nobody uses it; above zero.
-    pub unused: Duration,
-    /// How long keys stay usable while the keystore cannot be reached; `None` if they do not.
-    pub offline: Option<Duration>,
-}
-
-/// `log`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// Level of the error log, on standard error.
-    pub error: Level,
-    /// Level of the audit log, on standard output.
-    pub audit: Level,
 }
 
 /// `compat`: switches for clients of old releases, all off by default (decisions 10 and 20).

@@ -3,11 +3,18 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use crate::{identity::Identity, keystore::Settings, name::KeyName, secret::Secret};
+use crate::{
+    identity::Identity,
+    keyring::Expiry,
+    keystore::Settings,
+    name::KeyName,
+    secret::Secret,
+    telemetry::{self, Level},
+};
 
 use super::{
-    Compat, Config, Context, Errors, Expiry, Log, Proxy, Tls, access, address, defaults,
-    level::Level, report::Report, view::View,
+    Compat, Config, Context, Errors, Proxy, Tls, access, address, defaults,
+    report::Report, view::View,
 };
 
 /// Checks `file` and makes a [`Config`] of it. `keystore` is `None` if its problem is in the report.
@@ -271,7 +278,7 @@ fn cache(view: &View<'_>, report: &mut Report) -> Expiry {
     }
 }
 
-fn log(view: &View<'_>, report: &mut Report) -> Log {
+fn log(view: &View<'_>, report: &mut Report) -> telemetry::Settings {
     let mut level = |key: &str, default: Level| {
         let view = view.get(key);
         let Some(text) = view.text() else {
@@ -292,7 +299,7 @@ fn log(view: &View<'_>, report: &mut Report) -> Log {
             default
         })
     };
-    Log {
+    telemetry::Settings {
         error: level("error", defaults::LOG_ERROR),
         audit: level("audit", defaults::LOG_AUDIT),
     }

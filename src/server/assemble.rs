@@ -50,11 +50,7 @@ pub(super) async fn assemble(
     };
     let keys = Keyring::new(
         store.clone(),
-        keyring::Expiry {
-            any: config.cache.any,
-            unused: config.cache.unused,
-            offline: config.cache.offline,
-        },
+        config.cache,
         process.clock.clone(),
         &Handle::current(),
     );

@@ -29,7 +29,7 @@ use crate::{
     name::KeyName,
     secret::NoRandomness,
     state::Shared,
-    telemetry::{self, Level, Output, Telemetry},
+    telemetry::{Level, Output, Telemetry},
     tls,
 };
 
@@ -154,7 +154,7 @@ pub fn run(options: Options, out: &mut dyn Write) -> Result<(), Error> {
     let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
     let hardened = memory::harden();
     let config = load(&options)?;
-    let telemetry = Telemetry::start(levels(&config), offset, &clock, Output::standard())?;
+    let telemetry = Telemetry::start(config.log, offset, &clock, Output::standard())?;
     let mut process = Process {
         started: clock.now_utc(),
         clock,
@@ -290,7 +290,7 @@ async fn reload(
     if config.tls.auth && (!old.tls.auth || config.tls.ca != old.tls.ca) {
         before.retire();
     }
-    process.telemetry.set_levels(levels(&config));
+    process.telemetry.set_levels(config.log);
     Ok((config, store))
 }
 
@@ -325,19 +325,11 @@ impl Process {
             keystore: store.to_string(),
             address,
             admin: config.admin.is_hash().then(|| config.admin.as_str()),
-            levels: levels(config),
+            levels: config.log,
             locked: self.locked,
             event,
         };
         let _ = writeln!(out, "{banner}").and_then(|()| out.flush());
-    }
-}
-
-/// What the configuration says of the consoles.
-fn levels(config: &Config) -> telemetry::Settings {
-    telemetry::Settings {
-        audit: Level::new(config.log.audit.0),
-        error: Level::new(config.log.error.0),
     }
 }
 

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// A text is no log level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a log level")]
+pub struct InvalidLevel;
+
 /// The weight of a log record, or the least weight a log writes. Higher is graver; between the named levels every number is a
 /// level of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +27,34 @@ impl Level {
     /// The level with this number.
     pub const fn new(number: i32) -> Self {
         Self(number)
+    }
+
+    /// Reads `on`, `off`, a name, a name with `+` and a number, or a number; any capitals, white space around it ignored.
+    ///
+    /// # Errors
+    /// [`InvalidLevel`] if it is something else.
+    pub fn parse(text: &str) -> Result<Self, InvalidLevel> {
+        let text = text.trim().to_ascii_lowercase();
+        match text.as_str() {
+            "on" => return Ok(Self::INFO),
+            "off" => return Ok(Self::OFF),
+            _ => {}
+        }
+        if let Ok(number) = text.parse() {
+            return Ok(Self(number));
+        }
+        let (name, above) = match text.split_once('+') {
+            Some((name, above)) => (name, above.parse().map_err(|_| InvalidLevel)?),
+            None => (text.as_str(), 0_i32),
+        };
+        let base = match name {
+            "debug" => Self::DEBUG,
+            "info" => Self::INFO,
+            "warn" => Self::WARN,
+            "error" => Self::ERROR,
+            _ => return Err(InvalidLevel),
+        };
+        base.0.checked_add(above).map(Self).ok_or(InvalidLevel)
     }
 
     /// Its number: `INFO` is 0, `ERROR` is 8.
@@ -75,5 +108,45 @@ mod tests {
     fn graver_is_greater() {
         assert!(Level::DEBUG < Level::INFO && Level::WARN < Level::ERROR);
         assert!(Level::ERROR < Level::OFF);
+    }
+
+    #[test]
+    fn levels_are_read_and_shown() {
+        for (text, level, shown) in [
+            ("on", 0, "INFO"),
+            ("OFF", 9, "ERROR+1"),
+            (" debug ", -4, "DEBUG"),
+            ("Info", 0, "INFO"),
+            ("warn", 4, "WARN"),
+            ("error", 8, "ERROR"),
+            ("warn+1", 5, "WARN+1"),
+            ("info+-2", -2, "DEBUG+2"),
+            ("-4", -4, "DEBUG"),
+            ("-6", -6, "DEBUG-2"),
+            ("6", 6, "WARN+2"),
+            ("+5", 5, "WARN+1"),
+            ("-2147483648", i32::MIN, "DEBUG-2147483644"),
+        ] {
+            assert_eq!(Level::parse(text), Ok(Level(level)), "{text}");
+            assert_eq!(Level(level).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "",
+            "warning",
+            "debug-1",
+            "yes",
+            "true",
+            "on+1",
+            "info+",
+            "info+x",
+            "1.5",
+            "error+2147483647",
+        ] {
+            assert_eq!(Level::parse(text), Err(InvalidLevel), "{text}");
+        }
     }
 }

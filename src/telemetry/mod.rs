@@ -25,7 +25,7 @@ use time::UtcOffset;
 
 pub use self::{
     audit::{AuditEvent, AuditLog},
-    level::Level,
+    level::{InvalidLevel, Level},
     log::{ErrorLog, Request},
     metrics::{Active, CONTENT_TYPE, Metrics},
     stream::Subscription,
