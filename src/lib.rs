@@ -24,8 +24,21 @@ pub mod keystore;
 pub mod telemetry;
 pub mod tls;
 
+pub mod keyring;
+
 pub mod config;
+
+pub mod state;
+
+pub mod api;
+
+pub mod server;
 
 pub mod client;
 
 pub mod cli;
+
+/// The release, semantic, from the manifest.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit that the binary was built from, or `<unknown>`.
+pub const COMMIT: &str = env!("KES_COMMIT");

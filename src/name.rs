@@ -113,6 +113,15 @@ impl ListPattern {
         })
     }
 
+    /// Those of `names`, which come sorted, that this pattern asks for.
+    pub fn select<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let from = self.from.as_deref().unwrap_or_default();
+        names
+            .filter(|name| name.starts_with(&self.prefix) && *name >= from)
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// The text that asks for the page that starts at `next`.
     pub fn continue_at(&self, next: &str) -> String {
         format!("{}*{next}", self.prefix)
@@ -121,6 +130,8 @@ impl ListPattern {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -133,8 +144,30 @@ mod tests {
 
     #[test]
     fn both_halves_of_a_continuation_are_checked() {
-        for bad in ["-a*b", "a*b-", "a*b*c", "a**", "*-", "_*b", "a/b*c"] {
+        for bad in ["-a*b", "a*b-", "a*b*c", "a**", "*-", "a*_", "a/b*c"] {
             assert_eq!(ListPattern::parse(bad), Err(InvalidName), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_asks_for_itself(text in "[-_*0-9A-Za-z]{0,82}") {
+            let pattern = ListPattern::parse(&text);
+            if let Ok(name) = KeyName::parse(&text) {
+                prop_assert_eq!(name.as_str(), text.as_str());
+                let pattern = pattern.unwrap();
+                prop_assert_eq!(pattern.prefix.as_str(), text.as_str());
+                let next = ListPattern::parse(&pattern.continue_at(&text)).unwrap();
+                prop_assert_eq!(next.from.as_deref(), Some(text.as_str()));
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in any::<String>()) {
+            let valid = is_valid(&text);
+            prop_assert_eq!(PolicyName::parse(&text).is_ok(), valid);
+            prop_assert!(!valid || text.is_ascii());
+            prop_assert!(ListPattern::parse(&text).is_ok() || !valid);
         }
     }
 }

@@ -13,11 +13,7 @@ use arc_swap::ArcSwap;
 use time::OffsetDateTime;
 
 use crate::{
-    clock::Clock,
-    identity::Identity,
-    keyring::Keyring,
-    name::PolicyName,
-    policy::Policy,
+    clock::Clock, identity::Identity, keyring::Keyring, name::PolicyName, policy::Policy,
     telemetry::Telemetry,
 };
 
@@ -76,7 +72,10 @@ impl Shared {
     }
 
     /// The snapshot that a request keeps to its end.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that loads the snapshot")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that loads the snapshot"
+    )]
     pub fn current(&self) -> Arc<State> {
         self.0.load_full()
     }

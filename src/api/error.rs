@@ -138,7 +138,9 @@ impl Named {
                 "{} name '{resource}' is empty, too long or contains invalid characters",
                 self.noun()
             ),
-            Self::Pattern => format!("listing pattern '{resource}' is empty, too long or is invalid"),
+            Self::Pattern => {
+                format!("listing pattern '{resource}' is empty, too long or is invalid")
+            }
         }
     }
 }
@@ -162,8 +164,8 @@ impl Error {
             Self::NoHmac => StatusCode::CONFLICT,
             Self::Internal | Self::Randomness { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Retired => StatusCode::NOT_IMPLEMENTED,
-            Self::Store { .. } => StatusCode::BAD_GATEWAY,
-            Self::NotReady {
+            Self::Store { .. }
+            | Self::NotReady {
                 unreachable: false, ..
             } => StatusCode::BAD_GATEWAY,
             Self::NotReady {
@@ -203,34 +205,89 @@ mod tests {
         let golden: [(Error, u16, &str); 27] = [
             (Error::Body, 400, "invalid request body"),
             (name(Named::Key), 400, &format!("key name 'a b' {invalid}")),
-            (name(Named::Policy), 400, &format!("policy name 'a b' {invalid}")),
-            (name(Named::Identity), 400, &format!("identity 'a b' {invalid}")),
-            (name(Named::Pattern), 400, "listing pattern 'a b' is empty, too long or is invalid"),
-            (Error::Cipher("x".into()), 406, "algorithm 'x' is not supported"),
-            (Error::Decrypt, 400, "decryption failed: ciphertext is not authentic"),
-            (Error::Denied, 403, "not authorized: insufficient permissions"),
+            (
+                name(Named::Policy),
+                400,
+                &format!("policy name 'a b' {invalid}"),
+            ),
+            (
+                name(Named::Identity),
+                400,
+                &format!("identity 'a b' {invalid}"),
+            ),
+            (
+                name(Named::Pattern),
+                400,
+                "listing pattern 'a b' is empty, too long or is invalid",
+            ),
+            (
+                Error::Cipher("x".into()),
+                406,
+                "algorithm 'x' is not supported",
+            ),
+            (
+                Error::Decrypt,
+                400,
+                "decryption failed: ciphertext is not authentic",
+            ),
+            (
+                Error::Denied,
+                403,
+                "not authorized: insufficient permissions",
+            ),
             (Error::Exists, 400, "key already exists"),
-            (Error::HmacKeySize, 406, "invalid HMAC key size: expected 32 bytes"),
-            (ChainError::Missing.into(), 400, "tls: client certificate is required"),
-            (ChainError::Ambiguous.into(), 400, "tls: received more than one client certificate"),
+            (
+                Error::HmacKeySize,
+                406,
+                "invalid HMAC key size: expected 32 bytes",
+            ),
+            (
+                ChainError::Missing.into(),
+                400,
+                "tls: client certificate is required",
+            ),
+            (
+                ChainError::Ambiguous.into(),
+                400,
+                "tls: received more than one client certificate",
+            ),
             (Error::ImportBody, 400, "invalid import key request body"),
             (Error::Internal, 500, "internal server error"),
-            (Error::KeySize("AES256".into()), 406, "invalid key size for 'AES256'"),
             (
-                Error::Method { received: "HEAD".into(), expected: "GET" },
+                Error::KeySize("AES256".into()),
+                406,
+                "invalid key size for 'AES256'",
+            ),
+            (
+                Error::Method {
+                    received: "HEAD".into(),
+                    expected: "GET",
+                },
                 405,
                 "received method 'HEAD' expected 'GET'",
             ),
             (Error::NoHmac, 409, "key does not support HMAC"),
             (Error::NotFound(Named::Key), 404, "key does not exist"),
             (Error::NotFound(Named::Policy), 404, "policy does not exist"),
-            (Error::NotFound(Named::Identity), 404, "identity does not exist"),
+            (
+                Error::NotFound(Named::Identity),
+                404,
+                "identity does not exist",
+            ),
             (not_ready(true), 504, "key store is not reachable"),
             (not_ready(false), 502, "key store is unavailable"),
             (Error::NoRoute, 404, "not found"),
-            (Error::Path, 400, "invalid path: '.' and '..' are not allowed"),
+            (
+                Error::Path,
+                400,
+                "invalid path: '.' and '..' are not allowed",
+            ),
             (Error::Retired, 501, "not implemented"),
-            (Error::store("read key", aborted()), 502, "failed to read key"),
+            (
+                Error::store("read key", aborted()),
+                502,
+                "failed to read key",
+            ),
             (Error::TimedOut, 504, "request timed out"),
         ];
         for (error, status, text) in golden {

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+/// As many segments as the longest route has without its name.
+const MAX_FIXED: usize = 4;
+
 /// Why a path cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
@@ -18,7 +21,7 @@ pub(super) struct Path<'a> {
     /// `/` before each segment, none at the end.
     text: Cow<'a, str>,
     /// Where each of the first segments ends in `text`; at most as many as a route has.
-    ends: [usize; Self::MAX_FIXED],
+    ends: [usize; MAX_FIXED],
     /// How many segments there are, up to `MAX_FIXED`.
     fixed: usize,
     /// The first segment, counted from 0, that is no plain text: decoded to `.`, `..` or something with `/`.
@@ -35,14 +38,11 @@ pub(super) enum Odd {
 }
 
 impl<'a> Path<'a> {
-    /// As many segments as the longest route has without its name.
-    pub(super) const MAX_FIXED: usize = 4;
-
     /// Reads the path of a request target.
     pub(super) fn parse(raw: &'a str) -> Result<Self, Unreadable> {
         let mut path = Self {
             text: Cow::Borrowed(""),
-            ends: [0; Self::MAX_FIXED],
+            ends: [0; MAX_FIXED],
             fixed: 0,
             odd: None,
         };
@@ -95,11 +95,9 @@ impl<'a> Path<'a> {
         rest.strip_prefix('/').unwrap_or(rest)
     }
 
-    /// What is odd among the first `count` segments.
-    pub(super) fn odd_before(&self, count: usize) -> Option<Odd> {
-        self.odd
-            .filter(|(at, _)| *at < count)
-            .map(|(_, odd)| odd)
+    /// The whole path: `/` before each segment, none at the end.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// What is odd anywhere.
@@ -140,7 +138,12 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_path_has_one_canonical_form() {
-        for raw in ["/v1/key/list/a", "//v1/key//list/a", "/v1/%6bey/list/a/", "v1/key/list/%61"] {
+        for raw in [
+            "/v1/key/list/a",
+            "//v1/key//list/a",
+            "/v1/%6bey/list/a/",
+            "v1/key/list/%61",
+        ] {
             let path = Path::parse(raw).unwrap();
             assert_eq!(path.head(3), Some("/v1/key/list"), "{raw}");
             assert_eq!(path.rest(3), "a", "{raw}");
@@ -166,7 +169,11 @@ mod tests {
     #[test]
     fn a_broken_escape_is_refused() {
         for raw in ["/%zz", "/%", "/%4", "/a%%41"] {
-            assert_eq!(Path::parse(raw).unwrap_err(), Unreadable::BadEscape, "{raw}");
+            assert_eq!(
+                Path::parse(raw).unwrap_err(),
+                Unreadable::BadEscape,
+                "{raw}"
+            );
         }
     }
 

@@ -46,7 +46,7 @@ pub(super) struct ConnectArgs {
     #[arg(long, value_name = "PATH")]
     ca: Option<String>,
     /// Trust only what --ca names, not the system's authorities
-    #[arg(long, requires = "ca")]
+    #[arg(long)]
     ca_only: bool,
     /// Talk to any server, whoever it is
     #[arg(short = 'k', long)]
@@ -147,6 +147,9 @@ impl ConnectArgs {
         }
         let extra = match settings::ca(self.ca.as_deref(), env) {
             Some(path) => trust::certificates_at(Path::new(path.value.as_str()))?,
+            None if self.ca_only => {
+                return Err(Error::Usage("--ca-only needs --ca PATH or KES_CA".to_owned()));
+            }
             None => Vec::new(),
         };
         Ok(Trust::Known {

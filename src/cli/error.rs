@@ -6,6 +6,7 @@ use super::{connect::Peer, hint};
 use crate::{
     client::{self, credential::InvalidCredential, endpoint::InvalidEndpoint, trust::InvalidTrust},
     secret::NoRandomness,
+    server,
 };
 
 /// Why a command did not do what it was asked to.
@@ -58,6 +59,9 @@ pub(super) enum Error {
         doing: &'static str,
         source: io::Error,
     },
+    /// The server cannot run.
+    #[error(transparent)]
+    Server(Box<server::Error>),
     /// The client cannot be set up.
     #[error("cannot set up the client")]
     Setup(#[source] Box<dyn error::Error + Send + Sync>),
@@ -113,6 +117,7 @@ impl Error {
                 source: InvalidCredential::Encrypted,
                 ..
             } => Some("decrypt it with 'openssl pkey -in KEY -out FILE', or use an API key".to_owned()),
+            Self::Server(error) => error.hint(),
             Self::Exists(_) => Some("use --force to replace it".to_owned()),
             Self::Stranger => Some(
                 "set KES_API_KEY, or KES_CLIENT_KEY and KES_CLIENT_CERT, or use --api-key; 'kes identity new' makes one"

@@ -22,7 +22,7 @@ mod identity;
 mod key;
 mod legacy;
 mod output;
-pub mod server;
+mod server;
 mod settings;
 mod status;
 mod version;
@@ -56,6 +56,8 @@ struct Cli {
 /// The command table.
 #[derive(Subcommand)]
 enum Command {
+    /// Run a server
+    Server(server::Args),
     /// Create, use and delete keys
     Key(key::Args),
     /// Make API keys and certificates, and tell whose they are
@@ -68,6 +70,7 @@ enum Command {
 
 fn dispatch(command: Command, env: &Environment, out: &Output) -> Result<(), Error> {
     match command {
+        Command::Server(args) => server::run(args, out),
         Command::Key(args) => key::run(args, env, out),
         Command::Identity(args) => identity::run(args, out),
         Command::Status(args) => status::run(&args, env, out),

@@ -122,7 +122,17 @@ impl Output {
 
     /// Writes `bytes` to standard output, as they are.
     pub(super) fn raw(&self, bytes: &[u8]) -> Result<(), Error> {
-        self.out.write(bytes).map_err(|source| Error::Io {
+        let written = self.stream()?.write_all(bytes);
+        written.map_err(|source| Error::Io {
+            doing: "write to standard output",
+            source,
+        })
+    }
+
+    /// Standard output as a stream, for what goes on for long.
+    pub(super) fn stream(&self) -> Result<File, Error> {
+        let copy = self.out.handle.as_fd().try_clone_to_owned();
+        copy.map(File::from).map_err(|source| Error::Io {
             doing: "write to standard output",
             source,
         })

@@ -7,48 +7,69 @@ use std::{
 
 use clap::ValueEnum;
 
+use super::{error::Error, output::Output};
+use crate::{config::Fallback, server};
+
 /// Arguments of `kes server`. What a flag does not say, the configuration file does.
-#[derive(clap::Args, Debug)]
-pub struct Args {
+#[derive(clap::Args)]
+pub(super) struct Args {
     /// Address to listen on [default: the configuration's, else 0.0.0.0:7373]
     #[arg(long, value_name = "[IP]:PORT", value_parser = address)]
-    pub addr: Option<SocketAddr>,
+    addr: Option<SocketAddr>,
     /// Configuration file
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    config: Option<PathBuf>,
     /// Private key of the server, if the configuration names none
     #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
+    key: Option<PathBuf>,
     /// Certificate of the server, if the configuration names none
     #[arg(long, value_name = "FILE")]
-    pub cert: Option<PathBuf>,
+    cert: Option<PathBuf>,
     /// Whether clients need a certificate of a trusted authority; the stricter of flag and configuration holds
     #[arg(long, value_name = "on|off")]
-    pub auth: Option<Auth>,
+    auth: Option<Auth>,
     /// Identity of the administrator, if the configuration names none
     #[arg(long, value_name = "IDENTITY")]
-    pub root: Option<String>,
+    root: Option<String>,
     /// Fail if keys cannot be kept in locked memory
     #[arg(long)]
-    pub mlock: bool,
+    mlock: bool,
     /// Do not print the banner
     #[arg(short, long)]
-    pub quiet: bool,
+    quiet: bool,
     /// Whether the banner is printed
     #[arg(long, value_name = "always|never", conflicts_with = "quiet")]
-    pub banner: Option<Banner>,
+    banner: Option<Banner>,
+}
+
+pub(super) fn run(args: Args, out: &Output) -> Result<(), Error> {
+    let Some(config) = args.config.clone() else {
+        return Err(Error::Usage("--config FILE is missing".to_owned()));
+    };
+    let options = server::Options {
+        banner: args.shows_banner(),
+        config,
+        address: args.addr.map(|address| address.to_string()),
+        fallback: Fallback {
+            key: args.key,
+            cert: args.cert,
+            root: args.root,
+            auth: args.auth.map(|auth| auth == Auth::On),
+        },
+        require_mlock: args.mlock,
+    };
+    server::run(options, &mut out.stream()?).map_err(|error| Error::Server(Box::new(error)))
 }
 
 impl Args {
-    /// Whether to print the banner.
-    pub fn shows_banner(&self) -> bool {
+    fn shows_banner(&self) -> bool {
         !self.quiet && self.banner != Some(Banner::Never)
     }
 }
 
 /// Whether clients' certificates are verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Auth {
+enum Auth {
     /// Certificates must chain to a trusted authority.
     On,
     /// Any certificate will do; it is still mapped to a policy.
@@ -57,7 +78,7 @@ pub enum Auth {
 
 /// Whether the banner is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Banner {
+enum Banner {
     /// It is, also where no terminal is.
     Always,
     /// It is not.

@@ -6,6 +6,7 @@ use super::{
     error::Error,
     output::{Output, Style},
 };
+use crate::telemetry;
 
 /// Arguments of `kes version`.
 #[derive(clap::Args, Default)]
@@ -23,13 +24,13 @@ struct Report {
 
 pub(super) fn run(args: &Args, out: &Output) -> Result<(), Error> {
     let report = Report {
-        version: env!("CARGO_PKG_VERSION"),
-        commit: env!("KES_COMMIT"),
+        version: crate::VERSION,
+        commit: crate::COMMIT,
     };
     if args.json {
         return out.json(&report);
     }
-    let platform = format!("rust {}/{}", std::env::consts::OS, arch());
+    let platform = format!("rust {}/{}", telemetry::os(), telemetry::arch());
     let commit = format!("commit={}", report.commit);
     let lines = [
         ("Version", report.version, commit.as_str()),
@@ -39,7 +40,7 @@ pub(super) fn run(args: &Args, out: &Output) -> Result<(), Error> {
             "Apache-2.0",
             "https://www.apache.org/licenses/LICENSE-2.0",
         ),
-        ("Copyright", "the authors of kes", ""),
+        ("Copyright", "The kes authors", ""),
     ]
     .map(|(label, value, comment)| {
         let comment = out.styled(Style::Faint, comment);
@@ -48,13 +49,4 @@ pub(super) fn run(args: &Args, out: &Output) -> Result<(), Error> {
             .to_owned()
     });
     out.text(&lines.join("\n"))
-}
-
-/// The processor under its Go name, as in the API (api.md 7.3).
-fn arch() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }

@@ -1,1 +1,283 @@
 //! The configuration file: text to types (config.md).
+//!
+//! [`load`] reads a file in the steps of config.md 18.4, and collects everything that is wrong on the way:
+//!
+//! 1. `yaml`: text to a tree with line numbers
+//! 2. `normalise`: old spellings to current ones, on the tree
+//! 3. `resolve`: references to the environment, types and unknown keys, by the table in `shape`
+//! 4. `validate`, `access` and `keystore`: tree to [`Config`]; afterwards nobody asks again
+//!
+//! Nothing else in the crate knows YAML or reads the environment. Neither a value of the environment nor a password ever
+//! stands in a message.
+
+use std::{collections::BTreeMap, fs::File, io::Read, path::Path, path::PathBuf, time::Duration};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    identity::Identity,
+    keyring,
+    keystore::Settings,
+    name::{KeyName, PolicyName},
+    policy::Policy,
+    secret::Secret,
+    telemetry,
+};
+use report::Report;
+
+pub use env::{Env, NoValue};
+pub use report::{Errors, Note};
+
+mod access;
+pub mod address;
+pub mod defaults;
+pub mod duration;
+mod env;
+mod keystore;
+mod normalise;
+mod report;
+mod resolve;
+mod shape;
+mod validate;
+mod view;
+mod yaml;
+
+/// Largest file that is read, in bytes.
+pub const MAX_SIZE: usize = 1 << 20;
+
+/// Everything the file says, checked and completed. Has no `Debug`: it holds secrets.
+pub struct Config {
+    /// Where to listen: `HOST:PORT` with a numeric port; see [`address::parse`].
+    pub address: String,
+    /// Who may do everything. Not necessarily a hash: any other text matches nobody.
+    pub admin: Identity,
+    /// The server's certificate and what it demands of clients'.
+    pub tls: Tls,
+    /// Settings of single routes; each path is one of the known routes, and there once.
+    pub api: Vec<ApiEntry>,
+    /// The policies by name. No identity is in two of them, and none is the admin.
+    pub policies: BTreeMap<PolicyName, PolicyEntry>,
+    /// How long keys stay in the cache.
+    pub cache: keyring::Expiry,
+    /// What the console logs.
+    pub log: telemetry::Settings,
+    /// Keys to create, where they do not exist, before the server accepts requests; each name once.
+    pub keys: Vec<KeyName>,
+    /// Where keys rest.
+    pub keystore: Settings,
+    /// Switches for clients of old releases.
+    pub compat: Compat,
+    /// What did not keep the file from being loaded but should be read, sorted by line.
+    pub warnings: Vec<Note>,
+}
+
+/// `tls`. Paths are relative to the working directory.
+pub struct Tls {
+    /// The file with the private key.
+    pub key: PathBuf,
+    /// The file with the certificate chain.
+    pub cert: PathBuf,
+    /// What the private key is encrypted with.
+    pub password: Option<Secret>,
+    /// Whether clients' certificates must chain to a trusted root.
+    pub auth: bool,
+    /// File or directory with roots to trust beside the system's.
+    pub ca: Option<PathBuf>,
+    /// Proxies that forward clients' certificates.
+    pub proxy: Proxy,
+}
+
+/// `tls.proxy`.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Whose forwarded certificates are believed. Empty until proxies are supported.
+    pub identities: Vec<Identity>,
+    /// The header with the certificate.
+    pub header: Option<String>,
+}
+
+/// One entry of `api`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiEntry {
+    /// The path of the route, spelled as in the list of routes.
+    pub path: String,
+    /// Where the entry stands.
+    pub line: usize,
+    /// Whether the route is open to everybody.
+    pub skip_auth: bool,
+    /// What replaces the route's own time-out.
+    pub timeout: Option<Duration>,
+}
+
+/// One entry of `policy`.
+#[derive(Debug)]
+pub struct PolicyEntry {
+    /// The rules.
+    pub policy: Policy,
+    /// To whom they apply.
+    pub identities: Vec<Identity>,
+}
+
+/// `compat`: switches for clients of old releases, all off by default (decisions 10 and 20).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "these are independent switches of the file"
+)]
+pub struct Compat {
+    /// Error responses in the form of old releases.
+    pub legacy_errors: bool,
+    /// Lists as one JSON value a line.
+    pub ndjson_lists: bool,
+    /// The answer of self-describe in its old form.
+    pub legacy_self_describe: bool,
+    /// Use of keys with names that can no longer be created.
+    pub legacy_names: bool,
+}
+
+/// What flags of `kes server` say in place of the file (decision 6).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fallback {
+    /// `--key`, used if the file has no `tls.key`.
+    pub key: Option<PathBuf>,
+    /// `--cert`, used if the file has no `tls.cert`.
+    pub cert: Option<PathBuf>,
+    /// `--root`, used if the file has no `admin.identity`.
+    pub root: Option<String>,
+    /// `--auth on` or `off`; the stricter of flag and file wins.
+    pub auth: Option<bool>,
+}
+
+/// What a file is read in.
+pub struct Context<'a> {
+    /// Where references are looked up.
+    pub env: &'a Env,
+    /// The paths of all routes, as in the route table. A path that ends in `/` takes one more segment.
+    pub routes: &'a [&'a str],
+    /// What the command line says.
+    pub fallback: Fallback,
+}
+
+/// Reads the file at `path`. Opens no other file and asks no keystore.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn load(path: &Path, context: &Context<'_>) -> Result<Config, Errors> {
+    let file = path.display().to_string();
+    match read(path) {
+        Ok(bytes) => parse(&file, &bytes, context),
+        Err(error) => {
+            let mut report = Report::new(&file);
+            report.error(None, "", format!("the file cannot be read: {error}"));
+            Err(report.into_errors())
+        }
+    }
+}
+
+/// Reads the content of a file that messages call `file`.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn parse(file: &str, bytes: &[u8], context: &Context<'_>) -> Result<Config, Errors> {
+    let mut report = Report::new(file);
+    let Some(mut root) = tree(bytes, &mut report) else {
+        return Err(report.into_errors());
+    };
+    normalise::normalise(&mut root, &mut report);
+    let mut unknown = resolve::resolve(&mut root, &shape::FILE, context.env, &mut report);
+    let file = view::View::of(&root);
+    let keystore = keystore::select(&file, &mut unknown, &mut report);
+    for key in unknown {
+        let hint = key.nearest.map(|key| format!("did you mean '{key}'?"));
+        report.warn(key.line, &key.path, "unknown key, ignored", hint);
+    }
+    validate::config(&file, keystore, context, report)
+}
+
+/// Reads at most one byte more than is allowed, so that endless files end too.
+fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SIZE + 1));
+    let limit = u64::try_from(MAX_SIZE).unwrap_or(u64::MAX);
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The tree of the first document, which is a mapping.
+<<<<<<< HEAD
+fn tree(content: &[u8], report: &mut Report) -> Option<yaml::Node> {
+    if content.len() > MAX_SIZE {
+=======
+fn tree(bytes: &[u8], report: &mut Report) -> Option<yaml::Node> {
+    if bytes.len() > MAX_SIZE {
+>>>>>>> w-config
+        report.error(
+            None,
+            "",
+            format!("the file is larger than {MAX_SIZE} bytes"),
+        );
+        return None;
+    }
+    let line_of = |at: usize| {
+        let before = bytes.get(..at).unwrap_or_default();
+        before.split(|byte| *byte == b'\n').count()
+    };
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            report.error(
+                line_of(error.valid_up_to()),
+                "",
+                "the text is not valid UTF-8",
+            );
+            return None;
+        }
+    };
+    // YAML forbids them (5.1 of its specification), and the parser would take a zero for the end of the file.
+    if let Some(at) = text.find(|c| !is_printable(c)) {
+        report.error(line_of(at), "", "control characters are not allowed");
+        return None;
+    }
+    let node = yaml::parse(text, report);
+    let line = node.as_ref().map(|node| node.line);
+    match node {
+        Some(node) if matches!(node.value, yaml::Value::Map(_)) => return Some(node),
+        _ if is_toml(text) => report.error_with_hint(
+            line,
+            "",
+            "the file looks like TOML, which is not supported",
+            "write it as YAML, like 'address: 0.0.0.0:7373'",
+        ),
+        Some(_) => report.error(
+            line,
+            "",
+            "expected a mapping at the top of the file, like 'address: 0.0.0.0:7373'",
+        ),
+        // Reported already.
+        None => {}
+    }
+    None
+}
+
+/// Whether YAML allows `c` in a file.
+fn is_printable(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// Whether the first line that says something is `[section]` or `key = value`.
+fn is_toml(text: &str) -> bool {
+    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
+    let is_key = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+    };
+    first.is_some_and(|line| match line.split_once('=') {
+        Some((key, _)) => is_key(key.trim_end()),
+        None => line
+            .strip_prefix('[')
+            .and_then(|line| line.strip_suffix(']'))
+            .is_some_and(is_key),
+    })
+}

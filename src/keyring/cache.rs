@@ -33,12 +33,10 @@ pub struct Expiry {
 
 /// What the cache has for a name.
 #[derive(Debug)]
-pub enum Lookup<V> {
+pub(super) enum Lookup<V> {
     /// An entry in its time.
     Fresh(Arc<V>),
-    /// An entry past its time, kept in case the store turns out to be unreachable.
-    Stale(Arc<V>),
-    /// Nothing.
+    /// Nothing, or an entry past its time, which may be kept in case the store turns out to be unreachable.
     Absent,
 }
 
@@ -46,7 +44,7 @@ pub enum Lookup<V> {
 type Outcome<V, E> = Option<Result<Arc<V>, E>>;
 
 /// How a miss goes on.
-pub enum Miss<V, E> {
+pub(super) enum Miss<V, E> {
     /// Somebody else fetches this name; wait for their outcome.
     Join(watch::Receiver<Outcome<V, E>>),
     /// This caller fetches and hands the outcome to [`Cache::land`].
@@ -56,7 +54,7 @@ pub enum Miss<V, E> {
 }
 
 /// A fetch under way. Dropped without landing (a panic), its waiters see the channel close.
-pub struct Flight<V, E> {
+pub(super) struct Flight<V, E> {
     name: KeyName,
     number: u64,
     outcome: watch::Sender<Outcome<V, E>>,
@@ -81,7 +79,7 @@ struct Shard<V, E> {
 }
 
 /// Values by name. `E` is what a failed fetch gives to all who waited for it; failures are never kept.
-pub struct Cache<V, E> {
+pub(super) struct Cache<V, E> {
     shards: Vec<RwLock<Shard<V, E>>>,
     hasher: RandomState,
     expiry: Expiry,
@@ -93,7 +91,7 @@ pub struct Cache<V, E> {
 
 impl<V, E: Clone> Cache<V, E> {
     /// An empty cache.
-    pub fn new(expiry: Expiry, clock: Clock) -> Self {
+    pub(super) fn new(expiry: Expiry, clock: Clock) -> Self {
         let shard = || {
             RwLock::new(Shard {
                 entries: HashMap::new(),
@@ -111,7 +109,7 @@ impl<V, E: Clone> Cache<V, E> {
     }
 
     /// What there is for `name`. A fresh entry counts as used now.
-    pub fn lookup(&self, name: &KeyName) -> Lookup<V> {
+    pub(super) fn lookup(&self, name: &KeyName) -> Lookup<V> {
         let shard = self.read(name);
         let Some(entry) = shard.entries.get(name) else {
             return Lookup::Absent;
@@ -120,15 +118,13 @@ impl<V, E: Clone> Cache<V, E> {
         if now < self.stale_at(entry) {
             entry.used.store(now, Ordering::Relaxed);
             Lookup::Fresh(entry.value.clone())
-        } else if now < self.dropped_at(entry) {
-            Lookup::Stale(entry.value.clone())
         } else {
             Lookup::Absent
         }
     }
 
     /// Joins the fetch of `name`, or starts it. Called after a lookup that was not fresh.
-    pub fn miss(&self, name: &KeyName) -> Miss<V, E> {
+    pub(super) fn miss(&self, name: &KeyName) -> Miss<V, E> {
         let mut shard = self.write(name);
         if let Some(entry) = shard.entries.get(name) {
             let now = self.now();
@@ -159,7 +155,7 @@ impl<V, E: Clone> Cache<V, E> {
 
     /// Ends a fetch: a success becomes an entry, unless the name was [forgotten](Cache::forget) since the fetch began, and either
     /// goes to all who wait.
-    pub fn land(&self, flight: &Flight<V, E>, outcome: Result<Arc<V>, E>) {
+    pub(super) fn land(&self, flight: &Flight<V, E>, outcome: Result<Arc<V>, E>) {
         {
             let mut shard = self.write(&flight.name);
             let current = shard
@@ -168,13 +164,10 @@ impl<V, E: Clone> Cache<V, E> {
                 .is_some_and(|waiting| waiting.number == flight.number);
             if current {
                 shard.flights.remove(&flight.name);
-                match &outcome {
-                    Ok(value) => {
-                        let entry = self.entry(&flight.name, value.clone());
-                        shard.entries.insert(flight.name.clone(), entry);
-                    }
-                    // The old entry stays: it may be served if the store is unreachable, and has its own end.
-                    Err(_) => {}
+                // After a failure the old entry stays: it may be served if the store is unreachable, and has its own end.
+                if let Ok(value) = &outcome {
+                    let entry = self.entry(&flight.name, value.clone());
+                    shard.entries.insert(flight.name.clone(), entry);
                 }
             }
         }
@@ -182,7 +175,7 @@ impl<V, E: Clone> Cache<V, E> {
     }
 
     /// Takes a fetch that will not land out of the way, so that the next caller starts anew. Does nothing to one that has landed.
-    pub fn abandon(&self, flight: &Flight<V, E>) {
+    pub(super) fn abandon(&self, flight: &Flight<V, E>) {
         let mut shard = self.write(&flight.name);
         let waiting = shard.flights.get(&flight.name);
         if waiting.is_some_and(|waiting| waiting.number == flight.number) {
@@ -192,30 +185,30 @@ impl<V, E: Clone> Cache<V, E> {
 
     /// Drops the entry of `name`, and makes sure that no fetch that began before now can bring it back or be joined: what the
     /// store said before a create or a delete is history.
-    pub fn forget(&self, name: &KeyName) {
+    pub(super) fn forget(&self, name: &KeyName) {
         let mut shard = self.write(name);
         shard.entries.remove(name);
         shard.flights.remove(name);
     }
 
     /// Notes whether the store can be reached. Does nothing without an offline period.
-    pub fn set_offline(&self, offline: bool) {
+    pub(super) fn set_offline(&self, offline: bool) {
         if self.expiry.offline.is_none() {
             return;
         }
         if offline {
             let since = self.now() + 1;
             // The period counts from when the outage was first noticed.
-            let _ = self
-                .offline_since
-                .compare_exchange(0, since, Ordering::Relaxed, Ordering::Relaxed);
+            let _ =
+                self.offline_since
+                    .compare_exchange(0, since, Ordering::Relaxed, Ordering::Relaxed);
         } else {
             self.offline_since.store(0, Ordering::Relaxed);
         }
     }
 
     /// Drops all entries whose time is over. Run now and then, so that keys nobody asks for leave memory too.
-    pub fn sweep(&self) {
+    pub(super) fn sweep(&self) {
         for shard in &self.shards {
             let now = self.now();
             let is_over = |entry: &Entry<V>| now >= self.dropped_at(entry);
@@ -227,13 +220,9 @@ impl<V, E: Clone> Cache<V, E> {
     }
 
     /// How many entries there are, those past their time included.
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.shards.iter().map(|s| read(s).entries.len()).sum()
-    }
-
-    /// Whether there are no entries.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn entry(&self, name: &KeyName, value: Arc<V>) -> Entry<V> {
@@ -255,7 +244,9 @@ impl<V, E: Clone> Cache<V, E> {
             return end;
         }
         let used = entry.used.load(Ordering::Relaxed);
-        entry.ends.min(used.saturating_add(nanos(self.expiry.unused)))
+        entry
+            .ends
+            .min(used.saturating_add(nanos(self.expiry.unused)))
     }
 
     /// When `entry` leaves memory.
@@ -284,12 +275,18 @@ impl<V, E: Clone> Cache<V, E> {
         self.shards.get(index)
     }
 
-    #[expect(clippy::expect_used, reason = "there are SHARDS shards, and the index is taken modulo SHARDS")]
+    #[expect(
+        clippy::expect_used,
+        reason = "there are SHARDS shards, and the index is taken modulo SHARDS"
+    )]
     fn read(&self, name: &KeyName) -> RwLockReadGuard<'_, Shard<V, E>> {
         read(self.shard(name).expect("a shard for each index"))
     }
 
-    #[expect(clippy::expect_used, reason = "there are SHARDS shards, and the index is taken modulo SHARDS")]
+    #[expect(
+        clippy::expect_used,
+        reason = "there are SHARDS shards, and the index is taken modulo SHARDS"
+    )]
     fn write(&self, name: &KeyName) -> RwLockWriteGuard<'_, Shard<V, E>> {
         write(self.shard(name).expect("a shard for each index"))
     }
@@ -337,7 +334,7 @@ mod tests {
     fn fresh(cache: &Cache<u32, ()>) -> Option<u32> {
         match cache.lookup(&name()) {
             Lookup::Fresh(value) => Some(*value),
-            _ => None,
+            Lookup::Absent => None,
         }
     }
 
@@ -367,7 +364,7 @@ mod tests {
         assert_eq!(cache.len(), 1);
         clock.advance(10 * SECOND);
         cache.sweep();
-        assert!(cache.is_empty());
+        assert_eq!(cache.len(), 0);
     }
 
     #[test]
@@ -377,10 +374,16 @@ mod tests {
             panic!("somebody else fetches");
         };
         cache.forget(&name());
-        assert!(matches!(cache.miss(&name()), Miss::Lead(..)), "nobody joins the old fetch");
+        assert!(
+            matches!(cache.miss(&name()), Miss::Lead(..)),
+            "nobody joins the old fetch"
+        );
         cache.land(&flight, Ok(Arc::new(1)));
         assert_eq!(fresh(&cache), None);
-        assert!(waiter.borrow().is_some(), "who waited before the delete is answered");
+        assert!(
+            waiter.borrow().is_some(),
+            "who waited before the delete is answered"
+        );
     }
 
     #[test]
@@ -402,7 +405,9 @@ mod tests {
         let (cache, clock) = cache(Some(60 * SECOND));
         fetch(&cache, 1);
         clock.advance(11 * SECOND);
-        assert!(matches!(cache.lookup(&name()), Lookup::Stale(_)), "kept, but not served unasked");
+        assert_eq!(fresh(&cache), None, "not served unasked");
+        cache.sweep();
+        assert_eq!(cache.len(), 1, "but kept");
         cache.set_offline(true);
         for _ in 0..5 {
             clock.advance(11 * SECOND);
@@ -413,7 +418,7 @@ mod tests {
         clock.advance(5 * SECOND);
         assert_eq!(fresh(&cache), None);
         cache.sweep();
-        assert!(cache.is_empty());
+        assert_eq!(cache.len(), 0);
     }
 
     #[test]

@@ -106,7 +106,7 @@ struct Inner {
 
 impl Keyring {
     /// A keyring over `store`. Work that waits for the store runs on `outside`.
-    pub fn new(store: Arc<dyn Keystore>, expiry: Expiry, clock: Clock, outside: Handle) -> Self {
+    pub fn new(store: Arc<dyn Keystore>, expiry: Expiry, clock: Clock, outside: &Handle) -> Self {
         let inner = Arc::new(Inner {
             store,
             cache: Cache::new(expiry, clock.clone()),
@@ -125,7 +125,7 @@ impl Keyring {
     pub fn cached(&self, name: &KeyName) -> Option<Arc<KeyVersion>> {
         match self.inner.cache.lookup(name) {
             Lookup::Fresh(key) => Some(key),
-            Lookup::Stale(_) | Lookup::Absent => None,
+            Lookup::Absent => None,
         }
     }
 
@@ -136,7 +136,7 @@ impl Keyring {
     pub async fn get(&self, name: &KeyName) -> Result<Arc<KeyVersion>, Error> {
         match self.inner.cache.lookup(name) {
             Lookup::Fresh(key) => return Ok(key),
-            Lookup::Stale(_) | Lookup::Absent => {}
+            Lookup::Absent => {}
         }
         let outcome = self.fetch(name).await;
         let Err(error) = &outcome else {
@@ -314,3 +314,6 @@ async fn watch_health(inner: Weak<Inner>) {
         let _ = inner.probe().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

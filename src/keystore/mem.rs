@@ -1,4 +1,7 @@
-//! Keys in memory, lost when the process ends (keystores.md 3): for development and tests.
+//! Keys in memory, lost when the process ends (keystores.md 3): for development, for tests, and when no store is configured.
+//!
+//! The content survives a reload when both configurations select this store: the server then keeps the open store, instead of
+//! opening a new and empty one.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Error, Keystore, Page};
+use super::{Error, Keystore, Page, check_value};
 use crate::{name::KeyName, secret::Secret};
 
 /// Keys in memory.
@@ -27,11 +30,13 @@ impl fmt::Display for MemStore {
 
 #[async_trait]
 impl Keystore for MemStore {
+    /// Always up. A millisecond, as the predecessor says.
     async fn status(&self) -> Result<Duration, Error> {
         Ok(Duration::from_millis(1))
     }
 
     async fn create(&self, name: &KeyName, value: &Secret) -> Result<(), Error> {
+        check_value(value)?;
         let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
         if values.contains_key(name) {
             return Err(Error::Exists);

@@ -18,8 +18,6 @@ use x509_parser::{
 };
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
-
 /// Largest file that is read as PEM.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -65,11 +63,12 @@ pub fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     certificates(&read(path)?)
 }
 
-/// Reads the first private key of a file; certificates in it are passed over.
+/// Reads the first private key of a file; certificates in it are passed over. A password that is configured for a clear key is not
+/// needed and thus ignored (api.md 1.3).
 ///
 /// # Errors
 /// [`Error`] if there is none, or if it is encrypted.
-pub fn key(path: &Path, password: Option<&Secret>) -> Result<PrivateKeyDer<'static>, Error> {
+pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     let text = read(path)?;
     for label in labels(&text) {
         match label {
@@ -82,8 +81,6 @@ pub fn key(path: &Path, password: Option<&Secret>) -> Result<PrivateKeyDer<'stat
     if contains(&text, b"Proc-Type: 4,ENCRYPTED") {
         return Err(Error::Encrypted);
     }
-    // A password for a clear key is ignored (api.md 1.3).
-    let _ = password;
     PrivateKeyDer::from_pem_slice(&text).map_err(|_| Error::NoKey)
 }
 

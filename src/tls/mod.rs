@@ -9,8 +9,6 @@ use rustls::{
     server::{ServerSessionMemoryCache, danger::ClientCertVerifier},
 };
 
-use crate::secret::Secret;
-
 pub mod certs;
 mod peer;
 mod verify;
@@ -27,8 +25,6 @@ pub struct Settings {
     pub cert: PathBuf,
     /// The private key, PEM.
     pub key: PathBuf,
-    /// The password of an encrypted private key.
-    pub password: Option<Secret>,
     /// Whether client certificates must chain to a trusted root.
     pub verify_clients: bool,
     /// Roots to trust beside the system's: a PEM file or a directory of them.
@@ -109,11 +105,10 @@ impl Tls {
         if !chain.first().is_some_and(certs::names_a_host) {
             return Err(Error::NoSubjectAltName);
         }
-        let key =
-            certs::key(&settings.key, settings.password.as_ref()).map_err(|source| Error::Key {
-                path: settings.key.clone(),
-                source,
-            })?;
+        let key = certs::key(&settings.key).map_err(|source| Error::Key {
+            path: settings.key.clone(),
+            source,
+        })?;
         let verifier = Arc::new(Self::verifier(settings, &provider)?);
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?

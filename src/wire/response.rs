@@ -29,9 +29,9 @@ pub struct Status {
     /// Seconds since the server started.
     pub uptime: u64,
     /// Processors of the machine.
-    pub num_cpu: usize,
+    pub num_cpu: u64,
     /// Processors that the server may use.
-    pub num_cpu_used: usize,
+    pub num_cpu_used: u64,
     /// Heap in use, in bytes.
     pub mem_heap_used: u64,
     /// Stacks, in bytes.

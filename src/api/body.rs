@@ -1,0 +1,183 @@
+//! Bodies: reading a request's within its limit, and what a response is made of.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use zeroize::Zeroizing;
+
+use crate::{telemetry::Subscription, wire::scan::Scanner};
+
+/// Most that is read and thrown away of a body nobody asked for, so that its connection can be used again.
+const DRAIN: usize = 64 * 1024;
+/// Longest that this may take.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+/// The body of a request, as far as its route wants it.
+pub(super) enum RequestBody {
+    /// It came in one piece, as nearly all do.
+    Whole(Bytes),
+    /// It came in several.
+    Joined(Zeroizing<Vec<u8>>),
+}
+
+impl AsRef<[u8]> for RequestBody {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) => bytes,
+            Self::Joined(bytes) => bytes,
+        }
+    }
+}
+
+/// Reads a body until its JSON value is complete, it ends, breaks off, or `limit` bytes are there. What is cut is no longer JSON, so
+/// that a body over its limit is a malformed one (api.md 5.4).
+pub(super) async fn read(body: &mut Incoming, limit: usize) -> RequestBody {
+    let Some(first) = data(body).await else {
+        return RequestBody::Whole(Bytes::new());
+    };
+    if body.is_end_stream() || first.len() >= limit {
+        return RequestBody::Whole(first.slice(..first.len().min(limit)));
+    }
+    let mut scanner = Scanner::default();
+    if scanner.feed(&first) {
+        return RequestBody::Whole(first);
+    }
+    // Room for all there may be: a buffer that grew would leave unwiped copies behind.
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
+    let mut all = Zeroizing::new(Vec::with_capacity(
+        limit.min(first.len() + declared.max(limit / 16)),
+    ));
+    all.extend_from_slice(&first);
+    while let Some(piece) = data(body).await {
+        let room = limit - all.len();
+        let piece = piece.get(..room).unwrap_or(&piece);
+        grow(&mut all, piece.len());
+        all.extend_from_slice(piece);
+        if all.len() >= limit || scanner.feed(piece) {
+            break;
+        }
+    }
+    RequestBody::Joined(all)
+}
+
+/// Makes room for `more` bytes, wiping the old buffer.
+fn grow(all: &mut Zeroizing<Vec<u8>>, more: usize) {
+    if all.capacity() - all.len() < more {
+        let mut larger = Zeroizing::new(Vec::with_capacity((all.len() + more) * 2));
+        larger.extend_from_slice(all);
+        *all = larger;
+    }
+}
+
+/// Throws away what is left of a body, within bounds. False if the connection cannot be used for another request afterwards.
+pub(super) async fn drain(body: &mut Incoming) -> bool {
+    if body.is_end_stream() {
+        return true;
+    }
+    let rest = async {
+        let mut seen = 0;
+        while !body.is_end_stream() {
+            match data(body).await {
+                Some(piece) => seen += piece.len(),
+                None => return body.is_end_stream(),
+            }
+            if seen > DRAIN {
+                return false;
+            }
+        }
+        true
+    };
+    tokio::time::timeout(DRAIN_TIME, rest)
+        .await
+        .unwrap_or(false)
+}
+
+/// The next bytes; `None` at the end, or where the body breaks off.
+async fn data(body: &mut Incoming) -> Option<Bytes> {
+    loop {
+        match body.frame().await?.ok()?.into_data() {
+            Ok(data) if !data.is_empty() => return Some(data),
+            // Trailers, and frames without data.
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+/// The body of a response.
+pub struct Body {
+    kind: Kind,
+    /// Dropped when the response has been sent, or will not be.
+    on_end: Option<Box<dyn Send>>,
+}
+
+enum Kind {
+    Full(Option<Bytes>),
+    Stream(Subscription),
+}
+
+impl Body {
+    /// No bytes.
+    pub fn empty() -> Self {
+        Self::full(Bytes::new())
+    }
+
+    /// These bytes.
+    pub fn full(bytes: Bytes) -> Self {
+        Self {
+            kind: Kind::Full((!bytes.is_empty()).then_some(bytes)),
+            on_end: None,
+        }
+    }
+
+    /// What a log sends, until the subscription ends.
+    pub fn stream(events: Subscription) -> Self {
+        Self {
+            kind: Kind::Stream(events),
+            on_end: None,
+        }
+    }
+
+    /// Keeps `guard` until the response has been sent, or will not be.
+    #[must_use]
+    pub fn until_sent(mut self, guard: impl Send + 'static) -> Self {
+        self.on_end = Some(Box::new(guard));
+        self
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match &mut self.kind {
+            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Stream(events) => events
+                .poll_next(cx)
+                .map(|event| event.map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.kind, Kind::Full(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Kind::Stream(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Handlers of `/v1/policy/…` (api.md 7.15 to 7.17). Policies are what the configuration says; they cannot be changed here.
+
+use std::sync::Arc;
+
+use super::{
+    error::{Error, Named},
+    route::{Call, Reply},
+};
+use crate::{
+    name::PolicyName,
+    policy::{Pattern, Policy},
+    wire::response::{Empty, PolicyInfo, PolicyList, PolicyRules, Rules},
+};
+
+/// `GET /v1/policy/describe/`.
+pub(super) async fn describe(call: Call) -> Result<Reply, Error> {
+    find(&call)?;
+    Reply::json(&PolicyInfo {
+        name: call.resource,
+        created_at: call.state.started,
+        created_by: call.state.admin.to_string(),
+    })
+}
+
+/// `GET /v1/policy/read/`.
+pub(super) async fn read(call: Call) -> Result<Reply, Error> {
+    let policy = find(&call)?;
+    Reply::json(&PolicyRules {
+        name: call.resource,
+        allow: rules(policy.allow()),
+        deny: rules(policy.deny()),
+        created_at: call.state.started,
+        created_by: call.state.admin.to_string(),
+    })
+}
+
+/// `GET /v1/policy/list/`.
+pub(super) async fn list(call: Call) -> Result<Reply, Error> {
+    let pattern = call.pattern()?;
+    let names = call.state.policies.keys().map(PolicyName::as_str);
+    Reply::json(&PolicyList {
+        names: pattern.select(names),
+        continue_at: String::new(),
+    })
+}
+
+/// Rules as they travel.
+pub(super) fn rules(rules: &[Pattern]) -> Rules {
+    rules
+        .iter()
+        .map(|rule| (rule.as_str().to_owned(), Empty {}))
+        .collect()
+}
+
+fn find(call: &Call) -> Result<Arc<Policy>, Error> {
+    let policy = call.state.policies.get(call.resource.as_str());
+    policy.cloned().ok_or(Error::NotFound(Named::Policy))
+}

@@ -1,0 +1,131 @@
+//! [`Record`]: what is written down about one request that reached a route: its audit event, its line in the error log, its place
+//! in the metrics. Written once, whatever way the request ends.
+
+use std::{error::Error as _, fmt::Write as _, sync::Arc, time::Duration};
+
+use hyper::StatusCode;
+
+use super::{error::Error, route::Route};
+use crate::{
+    state::State,
+    telemetry::{Active, AuditEvent, Level, Request},
+    tls::Peer,
+};
+
+/// Status under which a request is recorded whose client went away before there was an answer.
+const CLIENT_GONE: u16 = 499;
+
+/// What happened to one request. Dropped unfinished, the client has gone away.
+pub(super) struct Record<'a> {
+    state: &'a Arc<State>,
+    peer: &'a Peer,
+    route: &'static Route,
+    method: &'a str,
+    path: &'a str,
+    began: Duration,
+    counted: Option<Active<'a>>,
+    finished: bool,
+}
+
+impl<'a> Record<'a> {
+    /// Opens the record of a request that just reached `route` under the canonical `path`.
+    pub(super) fn open(
+        state: &'a Arc<State>,
+        peer: &'a Peer,
+        route: &'static Route,
+        method: &'a str,
+        path: &'a str,
+    ) -> Self {
+        Self {
+            state,
+            peer,
+            route,
+            method,
+            path,
+            began: state.clock.elapsed(),
+            counted: None,
+            finished: false,
+        }
+    }
+
+    /// The request passed the door: from here on it counts, where the route's requests are counted (api.md 11.3).
+    pub(super) fn passed(&mut self) {
+        if self.route.counted {
+            self.counted = Some(self.state.telemetry.metrics.begin());
+        }
+    }
+
+    /// Closes the record of a request that was served. `message` is the route's own, for the console.
+    pub(super) fn served(&mut self, message: Option<&str>) {
+        self.close(StatusCode::OK.as_u16(), message.unwrap_or("request served"));
+    }
+
+    /// Closes the record of a request that failed, and writes why to the error log: the server's own failures as errors, the
+    /// client's only for those who look for them.
+    pub(super) fn failed(&mut self, error: &Error) {
+        let status = error.status();
+        let level = match error {
+            Error::NotReady { .. } => Level::WARN,
+            _ if status.is_server_error() && !matches!(error, Error::Retired) => Level::ERROR,
+            _ => Level::DEBUG,
+        };
+        let log = &self.state.telemetry.log;
+        if log.wants(level) {
+            let request = Request {
+                method: self.method,
+                path: self.path,
+                ip: Some(self.peer.ip()),
+                identity: self.identity(),
+            };
+            log.log(level, &chain(error), Some(request));
+        }
+        self.close(status.as_u16(), &error.to_string());
+    }
+
+    fn identity(&self) -> Option<&str> {
+        self.peer
+            .identity()
+            .ok()
+            .map(crate::identity::Identity::as_str)
+    }
+
+    fn close(&mut self, status: u16, message: &str) {
+        self.finished = true;
+        let took = self.state.clock.elapsed().saturating_sub(self.began);
+        if let Some(counted) = self.counted.take() {
+            counted.finish(status, took);
+        }
+        if self.route.audited {
+            let event = AuditEvent {
+                time: self.state.clock.now_utc(),
+                ip: Some(self.peer.ip()),
+                method: self.method,
+                path: self.path,
+                identity: self.identity(),
+                status,
+                duration: took,
+                message,
+            };
+            self.state.telemetry.audit.record(&event);
+        }
+    }
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.close(CLIENT_GONE, "client closed the connection");
+        }
+    }
+}
+
+/// The error and all its causes in one line.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

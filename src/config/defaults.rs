@@ -1,0 +1,22 @@
+//! Every default, with its reason and its source.
+
+use std::time::Duration;
+
+use crate::telemetry::Level;
+
+/// Where to listen: all IPv4 interfaces, the port that clients of the predecessor know (config.md 5.2).
+pub const ADDRESS: &str = "0.0.0.0:7373";
+
+/// How long a key is cached however often it is used. Five minutes bound how long a key that another server deleted stays
+/// usable; as documented to users (config.md 8).
+pub const CACHE_ANY: Duration = Duration::from_mins(5);
+
+/// How long a key is cached while nobody uses it. Half a minute, as documented to users (config.md 8); the predecessor's last
+/// releases put this value into the wrong field.
+pub const CACHE_UNUSED: Duration = Duration::from_secs(30);
+
+/// The error log is on: whoever starts a server wants to see what fails (config.md 10).
+pub const LOG_ERROR: Level = Level::INFO;
+
+/// The audit log on the console is off, as documented to users (config.md 10); the log streams do not depend on it.
+pub const LOG_AUDIT: Level = Level::OFF;

@@ -1,0 +1,267 @@
+//! Old spellings become the current ones (config.md 18): on the tree, never on text, with a warning for each.
+
+use super::{
+    report::Report,
+    yaml::{Entry, Node, Value, join},
+};
+
+/// One old spelling. A `*` stands for any key, the same in both paths.
+struct Alias {
+    old: &'static [&'static str],
+    new: &'static [&'static str],
+    /// What to do when both are there.
+    clash: Clash,
+}
+
+#[derive(Clone, Copy)]
+enum Clash {
+    CurrentWins,
+    Refused,
+}
+
+/// The table of config.md 18.2, in the order in which the rows build on each other.
+const ALIASES: &[Alias] = &[
+    alias(&["root"], &["admin", "identity"], Clash::CurrentWins),
+    alias(
+        &["policy", "*", "paths"],
+        &["policy", "*", "allow"],
+        Clash::CurrentWins,
+    ),
+    alias(
+        &["cache", "expiry", "all"],
+        &["cache", "expiry", "any"],
+        Clash::Refused,
+    ),
+    // Published documents leave out the level of the provider.
+    alias(
+        &["keystore", "secretsmanager"],
+        &["keystore", "aws", "secretsmanager"],
+        Clash::Refused,
+    ),
+    alias(
+        &["keystore", "secretmanager"],
+        &["keystore", "gcp", "secretmanager"],
+        Clash::Refused,
+    ),
+    alias(
+        &["keystore", "keyvault"],
+        &["keystore", "azure", "keyvault"],
+        Clash::Refused,
+    ),
+    alias(
+        &["keystore", "keysecure"],
+        &["keystore", "gemalto", "keysecure"],
+        Clash::Refused,
+    ),
+    alias(
+        &["keystore", "sdkms"],
+        &["keystore", "fortanix", "sdkms"],
+        Clash::Refused,
+    ),
+    alias(
+        &["keystore", "keycontrol"],
+        &["keystore", "entrust", "keycontrol"],
+        Clash::Refused,
+    ),
+    // Names of the first releases with YAML.
+    alias(
+        &["keystore", "aws", "secrets_manager"],
+        &["keystore", "aws", "secretsmanager"],
+        Clash::Refused,
+    ),
+    alias(
+        &["keystore", "aws", "secretsmanager", "address"],
+        &["keystore", "aws", "secretsmanager", "endpoint"],
+        Clash::Refused,
+    ),
+    alias(
+        &["keystore", "aws", "secretsmanager", "kms_key_id"],
+        &["keystore", "aws", "secretsmanager", "kmskey"],
+        Clash::Refused,
+    ),
+    alias(
+        &[
+            "keystore",
+            "aws",
+            "secretsmanager",
+            "credentials",
+            "access_key",
+        ],
+        &[
+            "keystore",
+            "aws",
+            "secretsmanager",
+            "credentials",
+            "accesskey",
+        ],
+        Clash::Refused,
+    ),
+    alias(
+        &[
+            "keystore",
+            "aws",
+            "secretsmanager",
+            "credentials",
+            "secret_key",
+        ],
+        &[
+            "keystore",
+            "aws",
+            "secretsmanager",
+            "credentials",
+            "secretkey",
+        ],
+        Clash::Refused,
+    ),
+    alias(
+        &[
+            "keystore",
+            "aws",
+            "secretsmanager",
+            "credentials",
+            "session_token",
+        ],
+        &["keystore", "aws", "secretsmanager", "credentials", "token"],
+        Clash::Refused,
+    ),
+    alias(
+        &["keystore", "vault", "address"],
+        &["keystore", "vault", "endpoint"],
+        Clash::Refused,
+    ),
+    alias(
+        &["keystore", "vault", "name"],
+        &["keystore", "vault", "prefix"],
+        Clash::Refused,
+    ),
+];
+
+/// Releases v0.8.0 to v0.13.5 had the keystores under `keys`. Only a mapping means that; a list names keys to create.
+const KEYS: Alias = alias(&["keys"], &["keystore"], Clash::Refused);
+
+const fn alias(old: &'static [&'static str], new: &'static [&'static str], clash: Clash) -> Alias {
+    Alias { old, new, clash }
+}
+
+/// Rewrites every old spelling in `root`, which stands for the whole file.
+pub(super) fn normalise(root: &mut Node, report: &mut Report) {
+    if find(root, KEYS.old).is_some_and(|keys| matches!(keys.value, Value::Map(_))) {
+        apply(root, &KEYS, "", report);
+    }
+    for alias in ALIASES {
+        let star = alias.old.iter().position(|step| *step == "*");
+        match star.and_then(|at| alias.old.get(..at)) {
+            None => apply(root, alias, "", report),
+            Some(before) => {
+                let keys: Vec<String> = match find(root, before).map(|node| &node.value) {
+                    Some(Value::Map(entries)) => entries.iter().map(|e| e.key.clone()).collect(),
+                    _ => Vec::new(),
+                };
+                for key in keys {
+                    apply(root, alias, &key, report);
+                }
+            }
+        }
+    }
+}
+
+fn apply(root: &mut Node, alias: &Alias, star: &str, report: &mut Report) {
+    let concrete = |path: &[&'static str]| -> Vec<String> {
+        let step = |step: &&'static str| if *step == "*" { star } else { step }.to_owned();
+        path.iter().map(step).collect()
+    };
+    let (old, new) = (concrete(alias.old), concrete(alias.new));
+    let shown = |path: &[String]| {
+        path.iter()
+            .fold(String::new(), |path, key| join(&path, key))
+    };
+    let (old_key, new_key) = (shown(&old), shown(&new));
+    let current = find(root, &new)
+        .filter(|node| !node.is_empty())
+        .map(|node| node.line);
+    let Some(entry) = take(root, &old) else {
+        return;
+    };
+    let line = entry.line;
+    let nothing = entry.node.is_empty();
+    match (current, alias.clash) {
+        (None, _) => {
+            if put(root, &new, entry) {
+                report.warn(
+                    line,
+                    &old_key,
+                    "this is an old spelling",
+                    Some(format!("write '{new_key}'")),
+                );
+            }
+        }
+        (Some(current), Clash::Refused) if !nothing => report.error_with_hint(
+            line,
+            &old_key,
+            format!("is the same as '{new_key}' in line {current}"),
+            format!("keep '{new_key}'"),
+        ),
+        (Some(current), _) => report.warn(
+            line,
+            &old_key,
+            format!("ignored: '{new_key}' in line {current} is its current spelling"),
+            Some(format!("remove '{old_key}'")),
+        ),
+    }
+}
+
+fn find<'a>(node: &'a Node, path: &[impl AsRef<str>]) -> Option<&'a Node> {
+    let Some((key, rest)) = path.split_first() else {
+        return Some(node);
+    };
+    match &node.value {
+        Value::Map(entries) => entries
+            .iter()
+            .find(|entry| entry.key == key.as_ref())
+            .and_then(|entry| find(&entry.node, rest)),
+        _ => None,
+    }
+}
+
+fn take(node: &mut Node, path: &[String]) -> Option<Entry> {
+    let (key, rest) = path.split_first()?;
+    let Value::Map(entries) = &mut node.value else {
+        return None;
+    };
+    let at = entries.iter().position(|entry| entry.key == *key)?;
+    if rest.is_empty() {
+        return Some(entries.remove(at));
+    }
+    take(&mut entries.get_mut(at)?.node, rest)
+}
+
+/// Puts the value of `entry` at `path`, making the mappings on the way. `false` if something else than a mapping is in the way,
+/// which is a type error of its own.
+fn put(node: &mut Node, path: &[String], entry: Entry) -> bool {
+    let Some((key, rest)) = path.split_first() else {
+        node.line = entry.node.line;
+        node.value = entry.node.value;
+        return true;
+    };
+    if matches!(node.value, Value::Null) {
+        node.value = Value::Map(Vec::new());
+    }
+    let Value::Map(entries) = &mut node.value else {
+        return false;
+    };
+    if let Some(known) = entries.iter_mut().find(|known| known.key == *key) {
+        return put(&mut known.node, rest, entry);
+    }
+    let line = entry.line;
+    let mut new = Entry {
+        key: key.clone(),
+        line,
+        node: Node {
+            line,
+            value: Value::Null,
+        },
+    };
+    let done = put(&mut new.node, rest, entry);
+    entries.push(new);
+    done
+}

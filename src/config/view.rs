@@ -1,0 +1,133 @@
+//! [`View`]: a place in a resolved tree, whether or not anything stands there.
+
+use super::{
+    duration,
+    resolve::boolean,
+    yaml::{Node, Text, Value, join},
+};
+
+/// A place in a tree whose types were checked.
+#[derive(Clone)]
+pub(super) struct View<'a> {
+    node: Option<&'a Node>,
+    /// Where it stands; if it does not, where the section stands that it is missing in.
+    pub(super) line: Option<usize>,
+    /// Its path, for messages.
+    pub(super) path: String,
+    /// Whether it, or what should contain it, was reported already.
+    broken: bool,
+}
+
+impl<'a> View<'a> {
+    /// The whole file.
+    pub(super) fn of(root: &'a Node) -> Self {
+        Self::at(root, String::new(), None)
+    }
+
+    fn at(node: &'a Node, path: String, line: Option<usize>) -> Self {
+        Self {
+            node: Some(node),
+            line,
+            path,
+            broken: matches!(node.value, Value::Invalid),
+        }
+    }
+
+    /// What stands at `key` in this mapping.
+    pub(super) fn get(&self, key: &str) -> Self {
+        let path = join(&self.path, key);
+        let mut entries = self.map().iter();
+        match entries.find(|entry| entry.key == key) {
+            Some(entry) => Self::at(&entry.node, path, Some(entry.line)),
+            None => Self {
+                node: None,
+                line: self.line,
+                path,
+                broken: self.broken,
+            },
+        }
+    }
+
+    /// What stands at the end of `path`.
+    pub(super) fn find(&self, path: &[&str]) -> Self {
+        path.iter().fold(self.clone(), |view, key| view.get(key))
+    }
+
+    /// The keys of this mapping and what stands there, in the order of the file.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Self)> {
+        self.map().iter().map(|entry| {
+            let path = join(&self.path, &entry.key);
+            let view = Self::at(&entry.node, path, Some(entry.line));
+            (entry.key.as_str(), view)
+        })
+    }
+
+    /// The elements of this list.
+    pub(super) fn items(&self) -> impl Iterator<Item = Self> {
+        let nodes: &[Node] = match self.node.map(|node| &node.value) {
+            Some(Value::List(nodes)) => nodes,
+            _ => &[],
+        };
+        nodes.iter().enumerate().map(|(i, node)| {
+            let path = format!("{}[{i}]", self.path);
+            Self::at(node, path, Some(node.line))
+        })
+    }
+
+    /// The node, if there is one.
+    pub(super) fn node(&self) -> Option<&'a Node> {
+        self.node
+    }
+
+    /// Whether anything but null stands here.
+    pub(super) fn is_present(&self) -> bool {
+        self.node
+            .is_some_and(|node| !matches!(node.value, Value::Null))
+    }
+
+    /// Whether a message about this place was written already.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// The scalar; `None` also if it is empty.
+    pub(super) fn text(&self) -> Option<&'a Text> {
+        match self.node.map(|node| &node.value) {
+            Some(Value::Text(text)) if !text.text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Nanoseconds, if set.
+    pub(super) fn nanos(&self) -> Option<i64> {
+        duration::parse(&self.text()?.text).ok()
+    }
+
+    /// The switch; off if unset.
+    pub(super) fn is_on(&self) -> bool {
+        self.text()
+            .and_then(|text| boolean(&text.text))
+            .unwrap_or(false)
+    }
+
+    /// The mapping's entries; empty if it is none.
+    fn map(&self) -> &'a [super::yaml::Entry] {
+        match self.node.map(|node| &node.value) {
+            Some(Value::Map(entries)) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The scalar for a message, also if it is empty: never the value of a variable.
+    pub(super) fn shown(&self) -> String {
+        match self.node.map(|node| &node.value) {
+            Some(Value::Text(text)) => text.shown(),
+            _ => "''".to_owned(),
+        }
+    }
+
+    /// Whether a reference to the environment stands here.
+    pub(super) fn is_from_env(&self) -> bool {
+        matches!(self.node.map(|node| &node.value), Some(Value::Text(text)) if text.variable.is_some())
+    }
+}

@@ -1,0 +1,159 @@
+//! What happens once, when the store is opened: make the directory, look at its file system, clear away what crashes left.
+
+use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _, path::Path};
+
+use rustix::io::Errno;
+
+use super::{
+    directory::{Directory, flush},
+    fault,
+    temporary::Temporary,
+};
+use crate::keystore::Error;
+
+/// How old, in seconds, a temporary file is that nobody is writing any more. Creating a key takes less than the time limit of a request.
+const LEFT_OVER: i64 = 600;
+
+/// What [`start`] found out.
+pub(super) struct Start {
+    /// Whether the file system is known to have hard links.
+    pub(super) hard_links: bool,
+    /// What the operator should know.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Makes the directory `path` if it is missing, and looks around in it.
+pub(super) fn start(path: &Path) -> Result<Start, Error> {
+    let missing =
+        matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound);
+    if missing {
+        make(path).map_err(|source| fault::directory(path, source))?;
+    }
+    let directory = Directory::open(path, false)?;
+    let shown = path.display();
+    let mut start = Start {
+        hard_links: false,
+        warnings: vec![format!(
+            "keys in '{shown}' are in plain text: whoever can read this directory, its disk or a backup of it has them"
+        )],
+    };
+    let mode = directory
+        .own_stat()
+        .map_err(|errno| fault::directory(path, errno))?
+        .st_mode
+        & 0o777;
+    if mode & 0o077 != 0 {
+        start.warnings.push(format!(
+            "directory '{shown}' can be accessed by group or others (mode {mode:04o}): run chmod 700 '{shown}'"
+        ));
+    }
+    if let Err(source) = look_around(&directory, path, &mut start) {
+        start.warnings.push(format!(
+            "cannot write to '{shown}' ({source}): its keys can be used, but none can be created or deleted"
+        ));
+    }
+    Ok(start)
+}
+
+/// Makes a directory and its parents, for the owner only, and brings their names to the disk.
+fn make(path: &Path) -> io::Result<()> {
+    // A relative path of one component has an empty parent.
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    };
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    match builder.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.parent().is_some() => {
+            make(parent)?;
+            // Another process may have been quicker.
+            match builder.create(path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                done => done?,
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        done => done?,
+    }
+    Ok(flush(std::fs::File::open(parent)?)?)
+}
+
+/// Tries the file system with a file of our own, and removes the files that crashes left.
+fn look_around(directory: &Directory, path: &Path, start: &mut Start) -> io::Result<()> {
+    let probe = Temporary::new(directory)?;
+    start.hard_links = has_hard_links(directory, &probe);
+    if ignores_case(directory, &probe.name) {
+        start.warnings.push(format!(
+            "the file system of '{}' does not tell 'KEY' from 'key': keys whose names differ in this only cannot exist together",
+            path.display()
+        ));
+    }
+    // The file system's own idea of now: its clock may be another machine's.
+    let now = probe.stat()?.st_mtime;
+    let removed = remove_left_overs(directory, now)?;
+    if removed > 0 {
+        start.warnings.push(format!(
+            "removed {removed} unfinished files from '{}': a server was stopped while it created keys; none of those keys was in use",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a file can have two names.
+fn has_hard_links(directory: &Directory, probe: &Temporary<'_>) -> bool {
+    Temporary::new(directory).is_ok_and(|other| {
+        // Its name is free again after this, and unique.
+        directory.remove(&other.name).is_ok() && probe.link(&other.name).is_ok()
+    })
+}
+
+/// Whether the file `name` is also found under another spelling.
+fn ignores_case(directory: &Directory, name: &str) -> bool {
+    directory.stat(&name.to_ascii_uppercase()).is_ok()
+}
+
+/// Removes temporary files that were last written [`LEFT_OVER`] seconds before `now`; returns how many.
+fn remove_left_overs(directory: &Directory, now: i64) -> Result<usize, Errno> {
+    let mut old = Vec::new();
+    directory.for_each_file(|file| {
+        let is_old = |stat: rustix::fs::Stat| now.saturating_sub(stat.st_mtime) >= LEFT_OVER;
+        if Temporary::is_name(file.name)
+            && file.is_regular()
+            && directory.stat(file.name).is_ok_and(is_old)
+        {
+            old.push(file.name.to_owned());
+        }
+    })?;
+    if old.is_empty() {
+        return Ok(0);
+    }
+    // A left-over may be the second name of a key that is not on the disk yet, and the only sign of that.
+    directory.flush()?;
+    let removed = old.iter().filter(|name| directory.remove(name).is_ok());
+    Ok(removed.count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_spelling_of_a_name_is_noticed() {
+        let temp = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temp.path(), true).unwrap();
+        let probe = Temporary::new(&directory).unwrap();
+        assert!(!ignores_case(&directory, &probe.name));
+        std::fs::write(temp.path().join(probe.name.to_ascii_uppercase()), "").unwrap();
+        assert!(ignores_case(&directory, &probe.name));
+    }
+
+    #[test]
+    fn looking_around_leaves_nothing_behind_and_finds_hard_links() {
+        let temp = tempfile::tempdir().unwrap();
+        assert!(start(temp.path()).unwrap().hard_links);
+        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,209 @@
+//! What a connection is doing, and when that takes too long (api.md 1.4).
+//!
+//! The HTTP library's own header limit also runs while a kept connection is idle, so the limits are kept here: a connection is either
+//! new, idle, receiving a request's headers, or busy with requests. A busy one is bounded by its routes' limits.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+
+use crate::clock::Clock;
+
+/// Longest time to receive a request's headers: on a new connection from the end of the handshake, on a kept one from the first byte.
+pub(super) const HEADERS: Duration = Duration::from_secs(5);
+/// Longest time a kept connection may be idle.
+pub(super) const IDLE: Duration = Duration::from_secs(90);
+
+/// Top bit of the mark: headers are expected or coming in. The rest is since when, in milliseconds of the clock.
+const RECEIVING: u64 = 1 << 63;
+
+/// What one connection is doing. Shared by the connection and its requests; all on one core, so that nothing is contended.
+pub(super) struct Activity {
+    clock: Clock,
+    mark: AtomicU64,
+    requests: AtomicU32,
+    /// With HTTP/2, bytes between requests are often no headers (pings, windows): then only the first ones have a limit.
+    multiplexed: bool,
+}
+
+impl Activity {
+    /// A connection whose handshake has just ended.
+    pub(super) fn new(clock: Clock, multiplexed: bool) -> Arc<Self> {
+        let activity = Self {
+            mark: AtomicU64::new(0),
+            requests: AtomicU32::new(0),
+            multiplexed,
+            clock,
+        };
+        activity.mark(RECEIVING);
+        Arc::new(activity)
+    }
+
+    /// How long the connection may stay as it is; `None` if its time is over. A busy connection is looked at again later.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        if self.requests.load(Ordering::Relaxed) > 0 {
+            return Some(HEADERS);
+        }
+        let mark = self.mark.load(Ordering::Relaxed);
+        let limit = if mark & RECEIVING == 0 { IDLE } else { HEADERS };
+        let end = Duration::from_millis(mark & !RECEIVING) + limit;
+        end.checked_sub(self.clock.elapsed())
+            .filter(|left| !left.is_zero())
+    }
+
+    /// A request's headers are complete.
+    pub(super) fn request(self: &Arc<Self>) -> Busy {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+
+    fn received(&self) {
+        if self.requests.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+        let receiving = self.mark.load(Ordering::Relaxed) & RECEIVING != 0;
+        if self.multiplexed {
+            if receiving {
+                self.mark(0);
+            }
+        } else if !receiving {
+            self.mark(RECEIVING);
+        }
+    }
+
+    fn mark(&self, flag: u64) {
+        let now = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(0);
+        self.mark.store(now | flag, Ordering::Relaxed);
+    }
+}
+
+/// A request under way, until its response has been sent.
+pub(super) struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if self.0.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.mark(0);
+        }
+    }
+}
+
+/// A stream that notes when bytes arrive.
+pub(super) struct Watched<T> {
+    stream: T,
+    activity: Arc<Activity>,
+}
+
+impl<T> Watched<T> {
+    pub(super) fn new(stream: T, activity: Arc<Activity>) -> Self {
+        Self { stream, activity }
+    }
+}
+
+impl<T: Read + Unpin> Read for Watched<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if read.is_ready() {
+            self.activity.received();
+        }
+        read
+    }
+}
+
+impl<T: Write + Unpin> Write for Watched<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_new_connection_has_five_seconds_and_a_used_one_ninety() {
+        let clock = Clock::test();
+        let activity = Activity::new(clock.clone(), false);
+        clock.advance(4 * SECOND);
+        assert_eq!(activity.time_left(), Some(SECOND));
+        drop(activity.request());
+        assert_eq!(activity.time_left(), Some(IDLE));
+        clock.advance(IDLE);
+        assert_eq!(activity.time_left(), None);
+    }
+
+    #[test]
+    fn the_headers_of_a_later_request_have_five_seconds_from_their_first_byte() {
+        let clock = Clock::test();
+        let activity = Activity::new(clock.clone(), false);
+        drop(activity.request());
+        clock.advance(60 * SECOND);
+        activity.received();
+        clock.advance(3 * SECOND);
+        activity.received();
+        assert_eq!(activity.time_left(), Some(2 * SECOND));
+        clock.advance(2 * SECOND);
+        assert_eq!(activity.time_left(), None);
+    }
+
+    #[test]
+    fn a_busy_connection_is_never_over() {
+        let clock = Clock::test();
+        let activity = Activity::new(clock.clone(), false);
+        let busy = activity.request();
+        clock.advance(1000 * SECOND);
+        activity.received();
+        assert!(activity.time_left().is_some());
+        drop(busy);
+        assert_eq!(activity.time_left(), Some(IDLE));
+    }
+
+    #[test]
+    fn pings_between_requests_are_no_headers() {
+        let clock = Clock::test();
+        let activity = Activity::new(clock.clone(), true);
+        activity.received();
+        clock.advance(80 * SECOND);
+        activity.received();
+        assert_eq!(activity.time_left(), Some(10 * SECOND));
+    }
+}

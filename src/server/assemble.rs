@@ -1,0 +1,126 @@
+//! From a configuration to what serves it. Used at start and at reload alike: everything is built and checked before anything is
+//! swapped.
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio::runtime::Handle;
+
+use super::{Error, Process};
+use crate::{
+    api::ROUTES,
+    config::Config,
+    crypto::{Cipher, KeyVersion},
+    keyring::{self, Keyring},
+    keystore::{self, Keystore},
+    state::{Assigned, RouteSettings, State},
+    tls::{self, Tls},
+};
+
+/// What a configuration becomes.
+pub(super) struct Assembled {
+    pub(super) state: State,
+    pub(super) tls: Tls,
+    pub(super) store: Arc<dyn Keystore>,
+    /// What the operator should know about the keystore.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Reads the TLS files, opens the keystore, folds the policies, and creates the keys that the configuration names. `kept` is the
+/// store of the configuration before, if it may go on being used.
+pub(super) async fn assemble(
+    config: &Config,
+    process: &Process,
+    kept: Option<Arc<dyn Keystore>>,
+) -> Result<Assembled, Error> {
+    let routes = route_settings(config);
+    let tls = Tls::load(&tls::Settings {
+        cert: config.tls.cert.clone(),
+        key: config.tls.key.clone(),
+        verify_clients: config.tls.auth,
+        ca: config.tls.ca.clone(),
+        optional: routes.iter().any(|route| route.skip_auth),
+    })?;
+    let (store, warnings) = match kept {
+        Some(store) => (store, Vec::new()),
+        None => {
+            let opened = keystore::open(&config.keystore).await;
+            let opened = opened.map_err(Error::Keystore)?;
+            (opened.store, opened.warnings)
+        }
+    };
+    let keys = Keyring::new(
+        store.clone(),
+        config.cache,
+        process.clock.clone(),
+        &Handle::current(),
+    );
+    create_keys(config, process, &keys).await?;
+    let mut policies = std::collections::BTreeMap::new();
+    let mut identities = HashMap::new();
+    for (name, entry) in &config.policies {
+        let policy = Arc::new(entry.policy.clone());
+        policies.insert(name.clone(), policy.clone());
+        for identity in &entry.identities {
+            let assigned = Assigned {
+                name: name.clone(),
+                policy: policy.clone(),
+            };
+            identities.insert(identity.clone(), assigned);
+        }
+    }
+    let state = State {
+        admin: config.admin.clone(),
+        policies,
+        identities,
+        keys: Arc::new(keys),
+        routes,
+        telemetry: process.telemetry.clone(),
+        started: process.started,
+        clock: process.clock.clone(),
+    };
+    Ok(Assembled {
+        state,
+        tls,
+        store,
+        warnings,
+    })
+}
+
+/// The route table's settings, as the configuration changes them.
+fn route_settings(config: &Config) -> Vec<RouteSettings> {
+    let configured = |path| config.api.iter().find(|entry| entry.path == path);
+    ROUTES
+        .iter()
+        .map(|route| {
+            let entry = configured(route.path);
+            let timeout = entry.and_then(|entry| entry.timeout);
+            RouteSettings {
+                timeout: timeout.or(route.timeout),
+                skip_auth: entry.is_some_and(|entry| entry.skip_auth),
+            }
+        })
+        .collect()
+}
+
+/// Creates the keys under `keys`, in the admin's name. One that exists is left alone.
+async fn create_keys(config: &Config, process: &Process, keys: &Keyring) -> Result<(), Error> {
+    for name in &config.keys {
+        let key = KeyVersion::generate(
+            Cipher::for_this_cpu(),
+            config.admin.as_str(),
+            process.clock.now_utc(),
+        )
+        .map_err(Error::Randomness)?;
+        match keys.create(name, &key).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == keyring::Kind::Exists => {}
+            Err(source) => {
+                return Err(Error::PredefinedKey {
+                    name: name.clone(),
+                    source,
+                });
+            }
+        }
+    }
+    Ok(())
+}

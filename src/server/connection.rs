@@ -1,0 +1,215 @@
+//! One connection, from its first byte to its last: handshake, HTTP, limits, farewell.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::HandshakeKind;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::sync::CancellationToken;
+
+use super::activity::{Activity, HEADERS, Watched};
+use crate::{
+    api::{self, Body},
+    clock::Clock,
+    state::Shared,
+    telemetry::{Level, Telemetry},
+    tls::{Peer, Tls},
+};
+
+/// Longest time for a handshake (api.md 1.1).
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Longest request line and headers, in bytes (api.md 1.4).
+const MAX_HEADERS: u32 = (1 << 20) + (4 << 10);
+/// Most streams of one HTTP/2 connection at a time.
+const MAX_STREAMS: u32 = 250;
+/// What a client that does not speak TLS is told (api.md 1.1).
+const NOT_TLS: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+/// What all connections of a server share.
+pub(super) struct Context {
+    pub(super) shared: Arc<Shared>,
+    /// TLS as the current configuration has it.
+    pub(super) generation: ArcSwap<Generation>,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) clock: Clock,
+    /// Cancelled when the server stops: connections then finish the requests they have.
+    pub(super) stopping: CancellationToken,
+}
+
+impl Context {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that loads the generation"
+    )]
+    fn generation(&self) -> Arc<Generation> {
+        self.generation.load_full()
+    }
+}
+
+/// TLS of one configuration, and the connections made with it.
+pub(super) struct Generation {
+    tls: Tls,
+    /// Cancelled when these connections are to end, because the server stops or became stricter.
+    ending: CancellationToken,
+}
+
+impl Generation {
+    /// A generation that ends with `stopping`, or when it is retired.
+    pub(super) fn new(tls: Tls, stopping: &CancellationToken) -> Self {
+        Self {
+            tls,
+            ending: stopping.child_token(),
+        }
+    }
+
+    /// Lets its connections finish what they do, and no more.
+    pub(super) fn retire(&self) {
+        self.ending.cancel();
+    }
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve(context: Arc<Context>, stream: TcpStream, address: SocketAddr) {
+    // Without this a response would wait for the acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
+    let generation = context.generation();
+    let tls = &generation.tls;
+    let handshake = tokio::select! {
+        biased;
+        () = generation.ending.cancelled() => return,
+        handshake = tokio::time::timeout(HANDSHAKE, handshake(tls, stream, address)) => handshake,
+    };
+    let failure = match handshake {
+        Ok(Ok(Some((stream, peer)))) => return talk(&context, &generation, stream, peer).await,
+        Ok(Ok(None)) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("not complete after {} s", HANDSHAKE.as_secs()),
+    };
+    let log = &context.telemetry.log;
+    if log.wants(Level::INFO) {
+        let line = format!("http: TLS handshake error from {address}: {failure}");
+        log.log(Level::INFO, &line, None);
+    }
+}
+
+/// Does the handshake and finds out who the client is; `None` if it went away without a word, as port checks do.
+async fn handshake(
+    tls: &Tls,
+    mut stream: TcpStream,
+    address: SocketAddr,
+) -> io::Result<Option<(TlsStream<TcpStream>, Peer)>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 0 {
+        return Ok(None);
+    }
+    // A TLS record starts with a number below 32, an HTTP method with a letter.
+    if first.iter().all(u8::is_ascii_alphabetic) {
+        stream.write_all(NOT_TLS).await?;
+        stream.shutdown().await?;
+        return Err(io::Error::other(
+            "client sent an HTTP request to an HTTPS server",
+        ));
+    }
+    let stream = TlsAcceptor::from(tls.config()).accept(stream).await?;
+    let (_, session) = stream.get_ref();
+    let chain = session.peer_certificates();
+    if session.handshake_kind() == Some(HandshakeKind::Resumed) {
+        tls.check_again(chain.unwrap_or_default())?;
+    }
+    let peer = Peer::new(address, chain);
+    Ok(Some((stream, peer)))
+}
+
+/// Speaks HTTP until the client or a limit ends it.
+async fn talk(
+    context: &Arc<Context>,
+    generation: &Generation,
+    stream: TlsStream<TcpStream>,
+    peer: Peer,
+) {
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let activity = Activity::new(context.clock.clone(), http2);
+    let io = Watched::new(TokioIo::new(stream), activity.clone());
+    let peer = Arc::new(peer);
+    let service = service_fn(|request: Request<Incoming>| {
+        let busy = activity.request();
+        let (context, peer) = (context.clone(), peer.clone());
+        async move {
+            let response: Response<Body> = api::serve(&context.shared, &peer, request).await;
+            Ok::<_, std::convert::Infallible>(response.map(|body| body.until_sent(busy)))
+        }
+    });
+    if http2 {
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HEADERS)
+            .serve_connection(io, service);
+        watch(
+            generation,
+            &activity,
+            connection,
+            http2::Connection::graceful_shutdown,
+        )
+        .await;
+    } else {
+        let connection = http1::Builder::new()
+            .max_buf_size(MAX_HEADERS as usize)
+            .serve_connection(io, service);
+        watch(
+            generation,
+            &activity,
+            connection,
+            http1::Connection::graceful_shutdown,
+        )
+        .await;
+    }
+}
+
+/// Drives a connection, and ends it when its time is over or the server stops.
+async fn watch<C: Future>(
+    generation: &Generation,
+    activity: &Activity,
+    connection: C,
+    finish: impl Fn(Pin<&mut C>),
+) {
+    let mut connection = pin!(connection);
+    let mut alarm = pin!(tokio::time::sleep(HEADERS));
+    let mut ending = pin!(generation.ending.cancelled());
+    let mut finishing = false;
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut connection => return,
+            () = &mut alarm => match activity.time_left() {
+                Some(left) => alarm.as_mut().reset(tokio::time::Instant::now() + left),
+                // HTTP/2 says goodbye; a client that does not go then is left.
+                None if finishing => return,
+                None => {
+                    finishing = true;
+                    finish(connection.as_mut());
+                    alarm.as_mut().reset(tokio::time::Instant::now() + HEADERS);
+                }
+            },
+            () = &mut ending, if !finishing => {
+                finishing = true;
+                finish(connection.as_mut());
+            }
+        }
+    }
+}
