@@ -191,6 +191,7 @@ mod tests {
 
     /// All texts that clients may see: change one only together with a line in the changelog.
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one line for each text")]
     fn the_wire_contract_stands() {
         let aborted = || keyring::Error::Aborted("k".into());
         let name = |what| Error::Name {

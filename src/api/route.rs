@@ -138,7 +138,6 @@ pub struct Route {
 impl Route {
     #[expect(
         clippy::too_many_arguments,
-        clippy::fn_params_excessive_bools,
         reason = "a row of the route table, read in columns"
     )]
     pub(super) const fn new(

@@ -203,13 +203,8 @@ fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
 }
 
 /// The tree of the first document, which is a mapping.
-<<<<<<< HEAD
-fn tree(content: &[u8], report: &mut Report) -> Option<yaml::Node> {
-    if content.len() > MAX_SIZE {
-=======
 fn tree(bytes: &[u8], report: &mut Report) -> Option<yaml::Node> {
     if bytes.len() > MAX_SIZE {
->>>>>>> w-config
         report.error(
             None,
             "",

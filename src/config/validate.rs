@@ -13,8 +13,8 @@ use crate::{
 };
 
 use super::{
-    Compat, Config, Context, Errors, Proxy, Tls, access, address, defaults,
-    report::Report, view::View,
+    Compat, Config, Context, Errors, Proxy, Tls, access, address, defaults, report::Report,
+    view::View,
 };
 
 /// Checks `file` and makes a [`Config`] of it. `keystore` is `None` if its problem is in the report.
@@ -322,27 +322,12 @@ fn keys(list: &View<'_>, report: &mut Report) -> Vec<KeyName> {
                 report.error(view.line, &view.path, reason);
                 continue;
             }
-<<<<<<< HEAD
-            Ok(name) => match lines.get(&name) {
-                Some(first) => {
-                    let line =
-                        first.map_or(String::new(), |line| format!(", first in line {line}"));
-                    let reason = format!("key {shown} is defined multiple times{line}");
-                    report.error(view.line, &view.path, reason);
-                }
-                None => {
-                    lines.insert(name.clone(), view.line);
-                    keys.push(name);
-                }
-            },
-=======
         };
         if let Some(first) = lines.get(&name) {
             let line = first.map_or(String::new(), |line| format!(", first in line {line}"));
             let reason = format!("key {shown} is defined multiple times{line}");
             report.error(view.line, &view.path, reason);
             continue;
->>>>>>> w-config
         }
         lines.insert(name.clone(), view.line);
         keys.push(name);

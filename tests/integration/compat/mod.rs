@@ -2,13 +2,6 @@
 //!
 //! The files in `vectors/` are data; each test walks every entry of a list and holds the number of entries, so that a list that
 //! lost some fails. Binary fields are base64 unless their names say otherwise.
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a vector that cannot be read is a failed test"
-)]
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use kes::{
