@@ -7,10 +7,13 @@
 //! This page is the map of the tree, foundations first. A module uses only what stands above it; `tests/integration/house.rs` holds
 //! the exact table.
 
+pub mod apikey;
+pub mod certificate;
 pub mod clock;
 pub mod identity;
 pub mod memory;
 pub mod name;
+pub mod pem;
 pub mod policy;
 pub mod secret;
 
@@ -30,6 +33,10 @@ pub mod state;
 pub mod api;
 
 pub mod server;
+
+pub mod client;
+
+pub mod cli;
 
 /// The release, semantic, from the manifest.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 
 /// `GET /version` (7.1).
@@ -11,7 +11,8 @@ use time::OffsetDateTime;
 pub struct Version {
     /// The release.
     pub version: String,
-    /// The commit the server was built from.
+    /// The commit the server was built from; absent from some older servers.
+    #[serde(default)]
     pub commit: String,
 }
 
@@ -54,8 +55,10 @@ pub struct ApiRoute {
     /// The path, with its slash at the end where it takes a name.
     pub path: String,
     /// Largest body in bytes.
+    #[serde(default)]
     pub max_body: u64,
     /// Time limit in seconds; 0 for none.
+    #[serde(default)]
     pub timeout: u64,
 }
 
@@ -78,7 +81,8 @@ pub struct KeyInfo {
 /// `GET /v1/key/list/` (7.9). `continue_at` is absent at the end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct KeyList {
-    /// The names, sorted.
+    /// The names, sorted. Some older servers say `null` for none.
+    #[serde(default, deserialize_with = "or_empty")]
     pub names: Vec<String>,
     /// What to list next.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -216,6 +220,11 @@ pub mod timestamp {
     }
 }
 
+/// `null` for empty.
+fn or_empty<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(json)?.unwrap_or_default())
+}
+
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
@@ -237,6 +246,18 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+
+    #[test]
+    fn what_other_servers_leave_out_is_tolerated() {
+        let list: KeyList = serde_json::from_str(r#"{"names":null}"#).unwrap();
+        assert!(list.names.is_empty() && list.continue_at.is_empty());
+        let info: KeyInfo = serde_json::from_str(r#"{"name":"k","new":[1]}"#).unwrap();
+        assert_eq!(info.created_at, timestamp::none());
+        let status: Status = serde_json::from_str(r#"{"keystore_unreachable":true}"#).unwrap();
+        assert!(status.keystore_unreachable && !status.keystore_unavailable);
+        let route: ApiRoute = serde_json::from_str(r#"{"method":"GET","path":"/"}"#).unwrap();
+        assert_eq!((route.max_body, route.timeout), (0, 0));
+    }
 
     #[test]
     fn times_lose_their_trailing_zeros_and_keep_their_offset() {

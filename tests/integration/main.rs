@@ -3,9 +3,13 @@
 //! Modules are marked as tests, which they are anyway, so that lints let their helpers panic, too.
 
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod compat;
 #[cfg(test)]
 mod config;
+#[cfg(test)]
+mod identity;
 #[cfg(test)]
 mod keystore;
 #[cfg(test)]

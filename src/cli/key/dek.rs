@@ -1,0 +1,45 @@
+//! `kes key dek`.
+
+use super::{
+    super::{
+        connect::{self, ConnectArgs},
+        error::Error,
+        output::Output,
+        settings::Environment,
+    },
+    context::ContextArgs,
+    doing,
+};
+
+/// Arguments of `kes key dek`.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Name of the key
+    name: String,
+    /// The context in base64
+    #[arg(value_name = "CONTEXT")]
+    bound_to: Option<String>,
+    #[command(flatten)]
+    context: ContextArgs,
+    /// Print a JSON object, as always when standard output is no terminal
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Error> {
+    let context = args.context.bytes(args.bound_to.as_deref())?;
+    let session = args.connect.session(env, out)?;
+    let generated = connect::run(async {
+        let call = session.client.generate(&args.name, &context);
+        session
+            .call(doing("make a data key with key", &args.name), call)
+            .await
+    })?;
+    let fields: &[(&str, &[u8])] = &[
+        ("plaintext", generated.plaintext.expose()),
+        ("ciphertext", &generated.ciphertext),
+    ];
+    out.bytes(fields, &generated.version, args.json)
+}

@@ -1,0 +1,70 @@
+//! `kes key import`.
+
+use std::path::PathBuf;
+
+use super::{
+    super::{
+        connect::{self, ConnectArgs},
+        error::Error,
+        file,
+        output::Output,
+        settings::Environment,
+    },
+    context, doing,
+};
+use crate::secret::Secret;
+
+/// Length of a key in bytes.
+pub(super) const KEY_LEN: usize = 32;
+/// The cipher of a key unless another one is asked for.
+pub(super) const AES256: &str = "AES256";
+
+/// Arguments of `kes key import`.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Name of the new key
+    name: String,
+    /// The key: 32 bytes in base64; '-' or nothing reads it from standard input
+    #[arg(conflicts_with_all = ["file", "generate"])]
+    key: Option<String>,
+    /// Read the key from this file, in base64
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Make the key here, and show it to nobody
+    #[arg(long, conflicts_with = "file")]
+    generate: bool,
+    /// Cipher the key is for
+    #[arg(long, value_parser = [AES256, "ChaCha20"], default_value = AES256)]
+    cipher: String,
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Error> {
+    let key = args.key()?;
+    let session = args.connect.session(env, out)?;
+    connect::run(async {
+        let call = session
+            .client
+            .import_key(&args.name, key.expose(), &args.cipher);
+        session.call(doing("import key", &args.name), call).await
+    })
+}
+
+impl Args {
+    fn key(&self) -> Result<Secret, Error> {
+        if self.generate {
+            return Ok(Secret::random(KEY_LEN)?);
+        }
+        let text = file::input("the key", self.key.as_deref(), self.file.as_deref())?;
+        let text = std::str::from_utf8(&text).unwrap_or("?");
+        let key = context::decode("the key", text)?;
+        if key.len() != KEY_LEN {
+            return Err(Error::Invalid(format!(
+                "the key has {} bytes instead of {KEY_LEN}",
+                key.len()
+            )));
+        }
+        Ok(Secret::copy_from(&key))
+    }
+}

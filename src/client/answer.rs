@@ -1,0 +1,97 @@
+//! Reading answers: success, or the server's own words; current bodies and those of older servers (cli.md 3.4 and 5).
+
+use http::StatusCode;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{
+    error::{Answer, Error},
+    transport::{Call, Reply},
+};
+use crate::wire::{reply::ErrorBody, response::KeyList};
+
+/// Longest message that is shown, in characters.
+const MESSAGE_LIMIT: usize = 1000;
+
+/// `reply` if its status is 200, which alone is success; else what the server said.
+pub(super) fn success(reply: Reply, call: &Call) -> Result<Reply, Error> {
+    if reply.status == StatusCode::OK {
+        return Ok(reply);
+    }
+    let status = reply.status.as_u16();
+    let mut message = message(&reply);
+    match (status, message.as_str()) {
+        (400, "key does already exist") => "key already exists".clone_into(&mut message),
+        (403, "prohibited by policy") => {
+            "not authorized: insufficient permissions".clone_into(&mut message);
+        }
+        _ => {}
+    }
+    Err(Error::Answer(Answer {
+        status,
+        message,
+        method: call.method,
+        path: call.path.clone(),
+        repeated: reply.repeated,
+    }))
+}
+
+/// The text of an error. Control characters are removed: it ends up on a terminal.
+fn message(reply: &Reply) -> String {
+    let raw = String::from_utf8_lossy(&reply.body);
+    let json = reply.content_type.starts_with("application/json");
+    let text = match serde_json::from_str::<ErrorBody>(&raw) {
+        Ok(body) if json => body.text(),
+        _ => raw.into_owned(),
+    };
+    text.trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MESSAGE_LIMIT)
+        .collect()
+}
+
+/// The JSON body of a successful reply.
+pub(super) fn json<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
+    parse(&reply.body, reply)
+}
+
+/// One page of names. Older servers send one object per line.
+pub(super) fn key_list(reply: &Reply) -> Result<KeyList, Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Line {
+        name: String,
+        error: String,
+    }
+
+    if reply.content_type != "application/x-ndjson" {
+        return json(reply);
+    }
+    let mut list = KeyList::default();
+    for line in reply.body.split(|byte| *byte == b'\n') {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let line: Line = parse(line, reply)?;
+        if !line.error.is_empty() {
+            return Err(malformed(reply, "the listing broke off"));
+        }
+        list.names.push(line.name);
+    }
+    Ok(list)
+}
+
+/// Says where reading failed and not what was read: that may be a secret.
+fn parse<T: DeserializeOwned>(body: &[u8], reply: &Reply) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        malformed(reply, &format!("line {line}, column {column}"))
+    })
+}
+
+fn malformed(reply: &Reply, detail: &str) -> Error {
+    Error::Malformed {
+        request: reply.request.clone(),
+        detail: detail.to_owned(),
+    }
+}
