@@ -148,7 +148,9 @@ impl ConnectArgs {
         let extra = match settings::ca(self.ca.as_deref(), env) {
             Some(path) => trust::certificates_at(Path::new(path.value.as_str()))?,
             None if self.ca_only => {
-                return Err(Error::Usage("--ca-only needs --ca PATH or KES_CA".to_owned()));
+                return Err(Error::Usage(
+                    "--ca-only needs --ca PATH or KES_CA".to_owned(),
+                ));
             }
             None => Vec::new(),
         };
