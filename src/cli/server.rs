@@ -107,11 +107,11 @@ mod tests {
         let args = parse("--config c.yml --auth off --mlock").unwrap();
         assert_eq!((args.auth, args.mlock), (Some(Auth::Off), true));
         let args = parse("--config=c.yml --auth=on --addr :7000 -q").unwrap();
-        assert_eq!(args.addr.unwrap(), ":7000");
+        assert_eq!(args.addr.as_deref(), Some(":7000"));
         assert!(!args.shows_banner() && parse("").unwrap().shows_banner());
         assert!(!parse("--banner never").unwrap().shows_banner());
         let args = parse("--addr [::1]:7373 --root disabled --key k --cert c").unwrap();
-        assert_eq!(args.addr.unwrap(), "[::1]:7373");
+        assert_eq!(args.addr.as_deref(), Some("[::1]:7373"));
     }
 
     #[test]
