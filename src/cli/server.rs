@@ -1,21 +1,21 @@
 //! `kes server`: the command line of the server (cli.md 8).
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
 use super::{error::Error, output::Output};
-use crate::{config::Fallback, server};
+use crate::{
+    config::{self, Fallback},
+    server,
+};
 
 /// Arguments of `kes server`. What a flag does not say, the configuration file does.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Address to listen on [default: the configuration's, else 0.0.0.0:7373]
-    #[arg(long, value_name = "[IP]:PORT", value_parser = address)]
-    addr: Option<SocketAddr>,
+    #[arg(long, value_name = "[IP]:PORT", value_parser = config::address::parse)]
+    addr: Option<String>,
     /// Configuration file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -49,7 +49,7 @@ pub(super) fn run(args: Args, out: &Output) -> Result<(), Error> {
     let options = server::Options {
         banner: args.shows_banner(),
         config,
-        address: args.addr.map(|address| address.to_string()),
+        address: args.addr,
         fallback: Fallback {
             key: args.key,
             cert: args.cert,
@@ -85,14 +85,6 @@ enum Banner {
     Never,
 }
 
-/// `IP:PORT` or `:PORT`, which means all addresses. A host name is refused, as it may mean several.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let all = text.strip_prefix(':').and_then(|port| port.parse().ok());
-    all.map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))
-        .or_else(|| text.parse().ok())
-        .ok_or_else(|| "not an IP address and a port, as 127.0.0.1:7373 or :7373".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -115,18 +107,18 @@ mod tests {
         let args = parse("--config c.yml --auth off --mlock").unwrap();
         assert_eq!((args.auth, args.mlock), (Some(Auth::Off), true));
         let args = parse("--config=c.yml --auth=on --addr :7000 -q").unwrap();
-        assert_eq!(args.addr.unwrap().to_string(), "0.0.0.0:7000");
+        assert_eq!(args.addr.as_deref(), Some(":7000"));
         assert!(!args.shows_banner() && parse("").unwrap().shows_banner());
         assert!(!parse("--banner never").unwrap().shows_banner());
         let args = parse("--addr [::1]:7373 --root disabled --key k --cert c").unwrap();
-        assert_eq!(args.addr.unwrap().to_string(), "[::1]:7373");
+        assert_eq!(args.addr.as_deref(), Some("[::1]:7373"));
     }
 
     #[test]
     fn misuse_is_refused() {
         for line in [
             "--auth maybe",
-            "--addr localhost:7373",
+            "--addr ::1:7373",
             "--addr 7373",
             "path",
             "--banner=never -q",

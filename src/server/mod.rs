@@ -305,7 +305,10 @@ impl Process {
 
     fn warn_of(&self, config: &Config) {
         for warning in &config.warnings {
-            self.warn(&warning.to_string());
+            match &warning.hint {
+                Some(hint) => self.warn(&format!("{warning}: {hint}")),
+                None => self.warn(&warning.to_string()),
+            }
         }
     }
 

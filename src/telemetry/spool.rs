@@ -22,8 +22,9 @@ use time::OffsetDateTime;
 
 use super::shard::Sharded;
 
-/// How many bytes a buffer takes before it is full, and the longest line.
-const FULL: usize = 256 * 1024;
+/// How many bytes a buffer takes before it is full, and the longest line. Room for what a busy core says in 40 ms: on a machine
+/// without an idle core the spool's thread may have to wait for its turn that long.
+const FULL: usize = 1024 * 1024;
 
 /// What a buffer may keep allocated while there is nothing to do.
 const KEPT: usize = 8 * 1024;

@@ -91,13 +91,20 @@ pub(super) fn push_value(out: &mut Vec<u8>, value: &str) {
 
 /// A lone backslash asks for no quotes, as in Go. U+FFFD does: it usually stands for bytes that were no UTF-8.
 fn needs_quotes(value: &str) -> bool {
-    value.is_empty()
-        || value
-            .chars()
-            .any(|c| matches!(c, ' ' | '=' | '"' | char::REPLACEMENT_CHARACTER) || !is_printable(c))
+    // Nearly every value is plain ASCII, and this is asked for each value of each line.
+    if value.bytes().all(|b| b.is_ascii_graphic()) {
+        return value.is_empty() || value.bytes().any(|b| b == b'=' || b == b'"');
+    }
+    value
+        .chars()
+        .any(|c| matches!(c, ' ' | '=' | '"' | char::REPLACEMENT_CHARACTER) || !is_printable(c))
 }
 
 fn push_escaped(out: &mut Vec<u8>, c: char) {
+    if let (Ok(b' '..=b'~'), false) = (u8::try_from(c), matches!(c, '"' | '\\')) {
+        out.push(c as u8);
+        return;
+    }
     let short = match c {
         '"' | '\\' => Some(c),
         '\x07' => Some('a'),

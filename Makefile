@@ -1,0 +1,78 @@
+# make help says what there is. Every target does its own set-up.
+#
+# What is built and installed goes to one cache outside of the clone, $(KES_CACHE): Cargo's target folder, and the tools
+# that tests run (tests/tools/README.md).
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+# Cargo uses all cores by itself, and the steps of a target build on each other.
+.NOTPARALLEL:
+
+override KES_CACHE := $(abspath $(or $(KES_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kes))
+override CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),$(KES_CACHE)/target))
+export KES_CACHE CARGO_TARGET_DIR
+
+TOOLS := $(KES_CACHE)/tools
+# The lock file is part of the source: nothing here may change it.
+LOCKED := --locked
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{ printf "make %-8s %s\n", $$1, $$2 }'
+	@echo
+	@echo "built things and tools: $(KES_CACHE) (KES_CACHE)"
+
+.PHONY: run
+run: ## a development server on loopback; prints what to paste (KES_ADDR=host:port moves it)
+	scripts/dev-run
+
+.PHONY: check
+check: ## the fast part: format, lints, unit, documentation and API tests
+	cargo fmt --all --check
+	cargo clippy $(LOCKED) --all-targets -- -D warnings
+	cargo test $(LOCKED) --lib
+	cargo test $(LOCKED) --doc
+	cargo test $(LOCKED) --test integration
+
+.PHONY: test
+test: check docs deny no-features test-go ## everything, with the tools it needs; what .ci/run calls
+
+.PHONY: docs
+docs:
+	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --no-deps
+
+# Advisories need a database from outside; they are checked where there is one.
+.PHONY: deny
+deny:
+	tests/tools/install cargo-deny
+	cargo fetch $(LOCKED)
+	$(TOOLS)/cargo-deny --offline --locked check licenses bans sources
+
+# A package without features is the same package without its default features.
+.PHONY: no-features
+no-features:
+	@if cargo metadata --locked --no-deps --format-version 1 | grep -E '"default":\[".+"\]' >/dev/null; then \
+		set -x; cargo clippy $(LOCKED) --no-default-features --all-targets -- -D warnings; fi
+
+# The Go programs: our server under the SDK of its clients, and under a real MinIO. Never from Go's test cache: it does
+# not see that the server has changed.
+.PHONY: test-go
+test-go: export KES_BIN := $(CARGO_TARGET_DIR)/debug/kes
+test-go: export KES_REQUIRE_TOOLS := 1
+test-go:
+	cargo build $(LOCKED) --bin kes
+	tests/tools/install minio mc
+	cd tests/kesd && go vet ./...
+	cd tests/sdk && go vet ./... && go test -v -count=1 -timeout 5m ./...
+	cd tests/minio && go vet ./... && go test -v -count=1 -timeout 10m ./...
+
+.PHONY: bench
+bench: export KES_BIN := $(CARGO_TARGET_DIR)/release/kes
+bench: ## our ratios to the ceiling; ARGS='--only decrypt --rounds 1' go to bench/compare.py
+	cargo build $(LOCKED) --release --bin kes
+	cargo build --locked --release --manifest-path bench/kesload/Cargo.toml
+	cargo build --locked --release --manifest-path bench/ceiling/Cargo.toml
+	bench/run $(ARGS)

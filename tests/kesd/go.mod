@@ -1,0 +1,3 @@
+module kes/tests/kesd
+
+go 1.26.0
