@@ -314,6 +314,20 @@ pub async fn serve(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> 
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
+    if head.method == http::Method::HEAD {
+        response = without_body(response);
+    }
+    response
+}
+
+/// The same headers and no body. With HTTP/2 the library would send it also to a HEAD.
+fn without_body(mut response: Response<Body>) -> Response<Body> {
+    if let Some(length) = http_body::Body::size_hint(response.body()).exact() {
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    *response.body_mut() = Body::empty();
     response
 }
 
