@@ -3,6 +3,12 @@
 //! Modules are marked as tests, which they are anyway, so that lints let their helpers panic, too.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
 mod keystore;
+#[cfg(test)]
+mod support;
 #[cfg(test)]
 mod vectors_authz;
