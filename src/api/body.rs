@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use zeroize::Zeroizing;
 
+use super::record::Reader;
 use crate::{telemetry::Subscription, wire::scan::Scanner};
 
 /// Most that is read and thrown away of a body nobody asked for, so that its connection can be used again.
@@ -119,7 +120,10 @@ pub struct Body {
 
 enum Kind {
     Full(Option<Bytes>),
-    Stream(Subscription),
+    Stream {
+        events: Subscription,
+        reader: Option<Reader>,
+    },
 }
 
 impl Body {
@@ -139,8 +143,18 @@ impl Body {
     /// What a log sends, until the subscription ends.
     pub fn stream(events: Subscription) -> Self {
         Self {
-            kind: Kind::Stream(events),
+            kind: Kind::Stream {
+                events,
+                reader: None,
+            },
             on_end: None,
+        }
+    }
+
+    /// Says who reads, if this is a stream: whoever is cut off stands in the error log.
+    pub(super) fn watch(&mut self, who: impl FnOnce() -> Reader) {
+        if let Kind::Stream { reader, .. } = &mut self.kind {
+            *reader = Some(who());
         }
     }
 
@@ -149,6 +163,19 @@ impl Body {
     pub fn until_sent(mut self, guard: impl Send + 'static) -> Self {
         self.on_end = Some(Box::new(guard));
         self
+    }
+}
+
+impl Drop for Kind {
+    fn drop(&mut self) {
+        if let Self::Stream {
+            events,
+            reader: Some(reader),
+        } = self
+            && events.was_cut_off()
+        {
+            reader.cut_off();
+        }
     }
 }
 
@@ -162,7 +189,7 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match &mut self.kind {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Kind::Stream(events) => events
+            Kind::Stream { events, .. } => events
                 .poll_next(cx)
                 .map(|event| event.map(|bytes| Ok(Frame::data(bytes)))),
         }
@@ -177,7 +204,7 @@ impl HttpBody for Body {
             Kind::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Kind::Stream(_) => SizeHint::default(),
+            Kind::Stream { .. } => SizeHint::default(),
         }
     }
 }
