@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use http_body::{Body, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use crate::clock::Clock;
@@ -94,6 +95,32 @@ impl Drop for Busy {
         if self.0.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.0.mark(0);
         }
+    }
+}
+
+/// A response's body that keeps its request busy until it has been sent, or will not be.
+pub(super) struct Sending<B> {
+    pub(super) body: B,
+    pub(super) _busy: Busy,
+}
+
+impl<B: Body + Unpin> Body for Sending<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

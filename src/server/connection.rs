@@ -21,7 +21,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::activity::{Activity, HEADERS, Watched};
+use super::activity::{Activity, HEADERS, Sending, Watched};
 use crate::{
     api::{self, Body},
     clock::Clock,
@@ -137,7 +137,7 @@ async fn handshake(
 
 /// Speaks HTTP until the client or a limit ends it.
 async fn talk(
-    context: &Arc<Context>,
+    context: &Context,
     generation: &Generation,
     stream: TlsStream<TcpStream>,
     peer: Peer,
@@ -145,13 +145,15 @@ async fn talk(
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let activity = Activity::new(context.clock.clone(), http2);
     let io = Watched::new(TokioIo::new(stream), activity.clone());
-    let peer = Arc::new(peer);
+    // One count a request, and one that no other core touches.
+    let link = Arc::new((context.shared.clone(), peer));
     let service = service_fn(|request: Request<Incoming>| {
         let busy = activity.request();
-        let (context, peer) = (context.clone(), peer.clone());
+        let link = link.clone();
         async move {
-            let response: Response<Body> = api::serve(&context.shared, &peer, request).await;
-            Ok::<_, std::convert::Infallible>(response.map(|body| body.until_sent(busy)))
+            let (shared, peer) = &*link;
+            let response: Response<Body> = api::serve(shared, peer, request).await;
+            Ok::<_, std::convert::Infallible>(response.map(|body| Sending { body, _busy: busy }))
         }
     });
     if http2 {
