@@ -61,6 +61,11 @@ impl Activity {
             .filter(|left| !left.is_zero())
     }
 
+    /// Whether headers are still expected: then there is nobody to say goodbye to.
+    pub(super) fn is_receiving(&self) -> bool {
+        self.mark.load(Ordering::Relaxed) & RECEIVING != 0
+    }
+
     /// A request's headers are complete.
     pub(super) fn request(self: &Arc<Self>) -> Busy {
         self.requests.fetch_add(1, Ordering::Relaxed);

@@ -172,6 +172,7 @@ async fn talk(
     } else {
         let connection = http1::Builder::new()
             .max_buf_size(MAX_HEADERS as usize)
+            .max_header_size(MAX_HEADERS as usize)
             .serve_connection(io, service);
         watch(
             generation,
@@ -200,8 +201,8 @@ async fn watch<C: Future>(
             _ = &mut connection => return,
             () = &mut alarm => match activity.time_left() {
                 Some(left) => alarm.as_mut().reset(tokio::time::Instant::now() + left),
-                // HTTP/2 says goodbye; a client that does not go then is left.
-                None if finishing => return,
+                // An idle connection is told goodbye; a client that does not go then, or never said anything, is left.
+                None if finishing || activity.is_receiving() => return,
                 None => {
                     finishing = true;
                     finish(connection.as_mut());
