@@ -13,11 +13,13 @@ mod policy;
 mod record;
 mod route;
 mod status;
+mod takes;
 
 pub use auth::{Auth, Permit};
 pub use body::Body;
 pub use error::{Error, Named};
-pub use route::{Call, Method, Reply, Route, Takes, serve};
+pub use route::{Call, Method, Reply, Route, serve};
+pub use takes::Takes;
 
 use Auth::{Identify, Open, Policy};
 use Method::{Delete, Get, Put};

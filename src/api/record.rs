@@ -1,14 +1,14 @@
 //! [`Record`]: what is written down about one request that reached a route: its audit event, its line in the error log, its place
 //! in the metrics. Written once, whatever way the request ends.
 
-use std::{error::Error as _, fmt::Write as _, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hyper::StatusCode;
 
 use super::{error::Error, route::Route};
 use crate::{
     state::State,
-    telemetry::{Active, AuditEvent, Level, Request, Telemetry},
+    telemetry::{Active, AuditEvent, Level, Request, Telemetry, chain},
     tls::Peer,
 };
 
@@ -151,15 +151,4 @@ impl Reader {
         let message = "the reader of a log stream was cut off: it did not keep up";
         self.telemetry.log.log(Level::WARN, message, Some(request));
     }
-}
-
-/// The error and all its causes in one line.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -22,13 +22,14 @@ use super::{
     ALIASES, RETIRED, ROUTES,
     auth::{Auth, Permit, authorize},
     body::{self, Body, RequestBody},
-    error::{Error, Named},
+    error::Error,
     path::{Odd, Path},
     record::Record,
+    takes::Takes,
 };
 use crate::{
     compat::Compat,
-    name::{self, KeyName, ListPattern},
+    name::{KeyName, ListPattern},
     state::{RouteSettings, Shared, State},
     telemetry::Subscription,
     tls::Peer,
@@ -77,68 +78,6 @@ impl Method {
             Self::Get => method == http::Method::GET,
             Self::Put => method == http::Method::PUT || method == http::Method::POST,
         }
-    }
-}
-
-/// What follows a route's path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
-    /// The name of an identity.
-    Identity,
-    /// The name of a key.
-    Key,
-    /// A pattern of names of keys, perhaps empty; of old ones too where `compat.legacy_names` is on.
-    KeyPattern,
-    /// Nothing: the path is all.
-    Nothing,
-    /// The name of a key that must be there already; an old one too where `compat.legacy_names` is on (decision 20).
-    OldKey,
-    /// A pattern, perhaps empty.
-    Pattern,
-    /// The name of a policy.
-    PolicyName,
-}
-
-impl Takes {
-    fn check(self, resource: &str, compat: Compat) -> Result<(), Error> {
-        match self {
-            Self::Nothing => return Ok(()),
-            Self::Key | Self::OldKey => return self.key_name(resource, compat).map(drop),
-            Self::Pattern | Self::KeyPattern => return self.pattern(resource, compat).map(drop),
-            Self::Identity | Self::PolicyName if name::is_valid(resource) => return Ok(()),
-            Self::Identity | Self::PolicyName => {}
-        }
-        let what = if self == Self::Identity {
-            Named::Identity
-        } else {
-            Named::Policy
-        };
-        Err(refuse(what, resource))
-    }
-
-    fn key_name(self, resource: &str, compat: Compat) -> Result<KeyName, Error> {
-        let name = if self == Self::OldKey && compat.legacy_names {
-            KeyName::parse_old(resource)
-        } else {
-            KeyName::parse(resource)
-        };
-        name.map_err(|_| refuse(Named::Key, resource))
-    }
-
-    fn pattern(self, resource: &str, compat: Compat) -> Result<ListPattern, Error> {
-        let pattern = if self == Self::KeyPattern && compat.legacy_names {
-            ListPattern::parse_old(resource)
-        } else {
-            ListPattern::parse(resource)
-        };
-        pattern.map_err(|_| refuse(Named::Pattern, resource))
-    }
-}
-
-fn refuse(what: Named, resource: &str) -> Error {
-    Error::Name {
-        what,
-        resource: resource.to_owned(),
     }
 }
 
@@ -550,8 +489,8 @@ fn refuse_unroutable(head: &Parts) -> Option<Response<Body>> {
         response.headers_mut().insert(CONNECTION, close);
         return Some(response);
     }
-    if !head.uri.path().starts_with('/') {
-        return Some(bad_request("the request target is not a path"));
+    if !head.uri.path().starts_with('/') && head.method != http::Method::CONNECT {
+        return Some(bad_request("invalid request target"));
     }
     if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
         return Some(bad_request("missing required Host header"));

@@ -28,7 +28,7 @@ pub use self::{
     audit::{AuditEvent, AuditLog},
     format::Format,
     level::{InvalidLevel, Level},
-    log::{ErrorLog, Request},
+    log::{ErrorLog, Request, chain},
     metrics::{Active, CONTENT_TYPE, Metrics},
     stream::Subscription,
     system::{System, arch, os},
