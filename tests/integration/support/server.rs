@@ -28,6 +28,7 @@ pub(crate) struct Setup {
     tls: String,
     more: String,
     fs: bool,
+    zone: Option<&'static str>,
 }
 
 impl Setup {
@@ -40,6 +41,7 @@ impl Setup {
             tls: String::new(),
             more: String::new(),
             fs: false,
+            zone: None,
         }
     }
 
@@ -94,6 +96,18 @@ impl Setup {
         self
     }
 
+    /// Adds to the section `tls`.
+    pub(crate) fn tls(mut self, yaml: &str) -> Self {
+        let _ = writeln!(self.tls, "  {yaml}");
+        self
+    }
+
+    /// Sets the process's time zone.
+    pub(crate) fn zone(mut self, zone: &'static str) -> Self {
+        self.zone = Some(zone);
+        self
+    }
+
     /// Adds top-level YAML.
     pub(crate) fn with(mut self, yaml: &str) -> Self {
         self.more.push_str(yaml);
@@ -104,6 +118,14 @@ impl Setup {
     /// Starts it.
     pub(crate) async fn start(self) -> Server {
         Server::start(self).await
+    }
+
+    /// Tries to start it, which must fail; what it says on standard error.
+    pub(crate) async fn refused(self) -> String {
+        let mut server = Server::spawn(&self);
+        assert!(server.stderr.end().await, "the server started");
+        assert_eq!(server.child.wait().unwrap().code(), Some(1));
+        server.stderr.all().join("\n")
     }
 
     fn yaml(&self, folder: &Path) -> String {
@@ -134,13 +156,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    async fn start(setup: Setup) -> Self {
+    fn spawn(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cert = Cert::server();
         fs::write(folder.path().join("server.key"), cert.key_pem()).unwrap();
         fs::write(folder.path().join("server.pem"), cert.pem()).unwrap();
         fs::write(folder.path().join("kes.yml"), setup.yaml(folder.path())).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kes"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kes"));
+        if let Some(zone) = setup.zone {
+            command.env("TZ", zone);
+        }
+        let mut child = command
             .args(["server", "--config"])
             .arg(folder.path().join("kes.yml"))
             .stdin(Stdio::null())
@@ -150,13 +176,17 @@ impl Server {
             .unwrap();
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
-        let mut server = Self {
+        Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             child,
             folder,
             stdout,
             stderr,
-        };
+        }
+    }
+
+    async fn start(setup: Setup) -> Self {
+        let mut server = Self::spawn(&setup);
         if !server
             .stdout
             .wait_for(1, "=> Server is up and running...")
@@ -224,6 +254,11 @@ impl Server {
         // The output ends with the process.
         assert!(self.stdout.end().await, "the server does not stop");
         self.child.wait().unwrap()
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     fn signal(&self, signal: Signal) {
