@@ -227,16 +227,18 @@ impl Server {
         self.signal(Signal::HUP);
     }
 
-    /// Waits until `text` has been in `count` lines of the standard output.
-    pub(crate) async fn said(&mut self, count: usize, text: &str) {
+    /// Waits until `text` has been in `count` lines of the standard output; the first of them.
+    pub(crate) async fn said(&mut self, count: usize, text: &str) -> String {
         let said = self.stdout.wait_for(count, text).await;
         assert!(said, "no {text:?} in {:?}", self.stdout.all());
+        self.stdout.first(text)
     }
 
-    /// Waits until `text` has been in `count` lines of the standard error.
-    pub(crate) async fn complained(&mut self, count: usize, text: &str) {
+    /// Waits until `text` has been in `count` lines of the standard error; the first of them.
+    pub(crate) async fn complained(&mut self, count: usize, text: &str) -> String {
         let said = self.stderr.wait_for(count, text).await;
         assert!(said, "no {text:?} in {:?}", self.stderr.all());
+        self.stderr.first(text)
     }
 
     /// All of standard error so far.
@@ -292,6 +294,12 @@ impl Lines {
 
     fn all(&self) -> Vec<String> {
         self.0.borrow().clone()
+    }
+
+    fn first(&self, text: &str) -> String {
+        let lines = self.0.borrow();
+        let line = lines.iter().find(|line| line.contains(text));
+        line.cloned().unwrap_or_default()
     }
 
     async fn wait_for(&mut self, count: usize, text: &str) -> bool {
