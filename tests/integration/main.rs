@@ -13,4 +13,9 @@ mod identity;
 #[cfg(test)]
 mod keystore;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
+#[expect(dead_code, reason = "x")]
+mod support;
+#[cfg(test)]
 mod vectors_authz;
