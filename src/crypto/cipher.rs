@@ -154,13 +154,9 @@ impl fmt::Display for Cipher {
     }
 }
 
-/// HMAC-SHA-256 of `message` under `key`.
-pub(super) fn hmac_sha256(key: &[u8; KEY], message: &[u8]) -> [u8; 32] {
-    on_wiped_stack(|| {
-        let mut sum = [0; 32];
-        hmac_into(key, message, &mut sum);
-        sum
-    })
+/// HMAC-SHA-256 of `message` under `key`, to `sum`.
+pub(super) fn hmac_sha256(key: &[u8; KEY], message: &[u8], sum: &mut [u8; 32]) {
+    on_wiped_stack(|| hmac_into(key, message, sum));
 }
 
 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
