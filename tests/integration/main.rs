@@ -15,7 +15,7 @@ mod keystore;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
-#[expect(dead_code, reason = "x")]
+#[allow(dead_code)]
 mod support;
 #[cfg(test)]
 mod vectors_authz;

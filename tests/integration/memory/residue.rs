@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     MEMLOCK, NOBODY, may_read_memory,
     needle::{Needles, hmac},
-    scan::{self, Finding},
+    scan::{self, Extent, Finding},
 };
 use crate::support::{
     Cert, Server, Setup, Version,
@@ -39,6 +39,7 @@ struct Subject {
     needles: Needles,
     /// Whether the store is the server's own memory.
     in_memory: bool,
+    extent: Extent,
 }
 
 fn random() -> [u8; 32] {
@@ -91,6 +92,7 @@ impl Subject {
             connection,
             needles: Needles::default(),
             in_memory,
+            extent: Extent::Written,
         }
     }
 
@@ -212,6 +214,13 @@ impl Subject {
         self.wait_until(step, Finding::allowed).await;
     }
 
+    /// The same of everything that can be read.
+    async fn check_all(&mut self, step: &str) {
+        self.extent = Extent::All;
+        self.check(step).await;
+        self.extent = Extent::Written;
+    }
+
     async fn wait_until(&self, step: &str, allowed: impl Fn(&Finding) -> bool) {
         let mut findings = Vec::new();
         for _ in 0..ATTEMPTS {
@@ -236,7 +245,7 @@ impl Subject {
     }
 
     fn scan(&self) -> Vec<Finding> {
-        scan::scan(self.server.process(), &self.needles)
+        scan::scan(self.server.process(), &self.needles, self.extent)
     }
 
     /// A scan that finds nothing proves something only if it finds what is there.
@@ -306,13 +315,13 @@ async fn exercise(version: Version, fs: bool, user: Option<u32>) {
     }
     // A new cache, whose keys are soon let go.
     it.reload("250ms").await;
-    it.check("reload").await;
+    it.check_all("reload").await;
     let name = chacha.name;
     let path = format!("/v1/key/describe/{name}");
     assert_eq!(it.connection.send("GET", &path, Payload::None).await.status, 200);
     if fs {
         it.needles.nowhere();
-        it.check("the end of the cache").await;
+        it.check_all("the end of the cache").await;
     }
 }
 
@@ -370,5 +379,5 @@ async fn three_thousand_keys_are_locked_without_privileges() {
     assert_eq!(found.len(), 2 * KEYS, "both halves of each secret");
     it.reload("250ms").await;
     it.needles.nowhere();
-    it.check("the end of the cache").await;
+    it.check_all("the end of the cache").await;
 }

@@ -27,6 +27,17 @@ struct Mapping {
     name: String,
     /// Pages for keys: locked, left out of core dumps, empty in a forked child.
     locked: bool,
+    /// Whether all of it is as it is in a file: the program's text and constants.
+    pristine: bool,
+}
+
+/// What of a process is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All that can be read.
+    All,
+    /// All but what the process cannot have written to, since it still is what its files hold.
+    Written,
 }
 
 /// What was found where.
@@ -54,7 +65,7 @@ impl Finding {
 }
 
 /// Everything of `needles` that is in the memory of `process`.
-pub(super) fn scan(process: u32, needles: &Needles) -> Vec<Finding> {
+pub(super) fn scan(process: u32, needles: &Needles, extent: Extent) -> Vec<Finding> {
     let needles: &[Needle] = &needles.0;
     // The fastest automaton takes a kilobyte for each byte looked for.
     let kind = if needles.len() < MANY {
@@ -71,6 +82,9 @@ pub(super) fn scan(process: u32, needles: &Needles) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut bytes = vec![0; PIECE + overlap];
     for mapping in mappings(process) {
+        if mapping.pristine && extent == Extent::Written {
+            continue;
+        }
         let mut at = mapping.start;
         while at < mapping.end {
             let len = usize::try_from(mapping.end - at).unwrap().min(bytes.len());
@@ -142,8 +156,11 @@ fn mappings(process: u32) -> Vec<Mapping> {
                     end,
                     name: format!("{} {name}", words[0]),
                     locked: false,
+                    pristine: name.starts_with('/') && words[1].starts_with("r-"),
                 });
             }
+        } else if readable && words[0] == "Anonymous:" {
+            mappings.last_mut().unwrap().pristine &= words[1] == "0";
         } else if readable && words[0] == "VmFlags:" {
             let locked = ["lo", "dd", "wf"].iter().all(|flag| words.contains(flag));
             mappings.last_mut().unwrap().locked = locked;

@@ -88,9 +88,15 @@ impl Setup {
 
     /// Verifies clients against `authority`; `folder` is where its certificate is put.
     pub(crate) fn verify_clients(mut self, authority: &Cert, folder: &Path) -> Self {
+        self.tls.push_str("  auth: on\n");
+        self.trust(authority, folder)
+    }
+
+    /// Trusts `authority`, which alone asks nothing of clients.
+    pub(crate) fn trust(mut self, authority: &Cert, folder: &Path) -> Self {
         let path = folder.join("ca.pem");
         fs::write(&path, authority.pem()).unwrap();
-        let _ = write!(self.tls, "  auth: on\n  ca: {}\n", path.display());
+        let _ = writeln!(self.tls, "  ca: {}", path.display());
         self
     }
 
@@ -262,6 +268,11 @@ impl Server {
     pub(crate) async fn complained(&mut self, count: usize, text: &str) {
         let said = self.stderr.wait_for(count, text).await;
         assert!(said, "no {text:?} in {:?}", self.stderr.all());
+    }
+
+    /// All of standard output so far.
+    pub(crate) fn output(&self) -> Vec<String> {
+        self.stdout.all()
     }
 
     /// All of standard error so far.
