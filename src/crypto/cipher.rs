@@ -23,7 +23,11 @@ pub(super) const TAG: usize = 16;
 
 /// How much of the stack is overwritten after each operation, in bytes. Optimised, an operation needs less than 4 KiB; without
 /// optimisation each instruction of the AES unit is a function with variables of its own.
-const STACK: usize = if cfg!(debug_assertions) { 64 << 10 } else { 4 << 10 };
+const STACK: usize = if cfg!(debug_assertions) {
+    64 << 10
+} else {
+    4 << 10
+};
 
 /// The ciphertext is not what this key sealed under this context. There is no other decryption error (crypto.md 4.1), so that
 /// nobody learns from it what exactly is wrong.

@@ -117,6 +117,9 @@ mod tests {
         let mut room = ReadBuf::uninit(&mut bytes);
         room.put_slice(b"new");
         assert!(!read(&mut Wiped::new(Bytes(b"")), &mut room));
-        assert_eq!((room.filled(), room.initialized()), (&b"new"[..], &b"new\0\0\0\0"[..]));
+        assert_eq!(
+            (room.filled(), room.initialized()),
+            (&b"new"[..], &b"new\0\0\0\0"[..])
+        );
     }
 }

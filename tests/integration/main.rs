@@ -15,6 +15,8 @@ mod keystore;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 #[allow(dead_code)]
 mod support;
 #[cfg(test)]

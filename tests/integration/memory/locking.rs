@@ -56,7 +56,9 @@ fn a_server_that_must_lock_and_may_not_says_what_helps() {
     if !may_read_memory() {
         return;
     }
-    let setup = Setup::new(&Cert::client()).as_user(NOBODY, 0).flag("--mlock");
+    let setup = Setup::new(&Cert::client())
+        .as_user(NOBODY, 0)
+        .flag("--mlock");
     let (code, errors) = setup.fail();
     assert_eq!(code, Some(1), "{errors}");
     let lines: Vec<&str> = errors.lines().collect();
@@ -78,7 +80,9 @@ async fn a_server_leaves_no_core_and_its_memory_to_nobody_but_root() {
     let server = serving(setup, &admin).await;
     let folder = format!("/proc/{}", server.process());
     let limits = fs::read_to_string(format!("{folder}/limits")).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size"));
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
     let words: Vec<&str> = core.unwrap().split_ascii_whitespace().collect();
     assert_eq!(words[4..], ["0", "0", "bytes"]);
     // The kernel gives the files of a process that cannot be dumped to root: its own user may neither read its memory nor trace it.

@@ -32,7 +32,11 @@ impl Needles {
     /// A master key's secret or HMAC key, which the pages for keys may hold as it is. Also its record there if `stored`.
     pub(super) fn key(&mut self, label: &str, key: &[u8; 32], stored: bool) {
         self.raw(label, key, Place::Locked);
-        let text = if stored { Place::Locked } else { Place::Nowhere };
+        let text = if stored {
+            Place::Locked
+        } else {
+            Place::Nowhere
+        };
         self.base64(label, key, text);
         self.texts(label, key);
         self.hmac(label, key);
@@ -106,9 +110,20 @@ impl Needles {
             for (byte, key) in block.iter_mut().zip(key) {
                 *byte ^= key;
             }
-            self.halves(&format!("{label}, {name} pad"), &block[..32], Place::Nowhere);
-            let words: Vec<u8> = block[..32].chunks(4).flat_map(|w| [w[3], w[2], w[1], w[0]]).collect();
-            self.halves(&format!("{label}, {name} pad in words"), &words, Place::Nowhere);
+            self.halves(
+                &format!("{label}, {name} pad"),
+                &block[..32],
+                Place::Nowhere,
+            );
+            let words: Vec<u8> = block[..32]
+                .chunks(4)
+                .flat_map(|w| [w[3], w[2], w[1], w[0]])
+                .collect();
+            self.halves(
+                &format!("{label}, {name} pad in words"),
+                &words,
+                Place::Nowhere,
+            );
             let mut state = INITIAL;
             compress256(&mut state, &[block]);
             let [a, b, c, d, e, f, g, h] = state;
@@ -158,11 +173,21 @@ fn hex(bytes: &[u8]) -> String {
 pub(super) fn hmac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
     let padded = |pad: u8| {
         let mut block = [pad; 64];
-        block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+        block
+            .iter_mut()
+            .zip(key)
+            .for_each(|(byte, key)| *byte ^= key);
         block
     };
-    let inner = Sha256::new().chain_update(padded(0x36)).chain_update(message).finalize();
-    Sha256::new().chain_update(padded(0x5c)).chain_update(inner).finalize().into()
+    let inner = Sha256::new()
+        .chain_update(padded(0x36))
+        .chain_update(message)
+        .finalize();
+    Sha256::new()
+        .chain_update(padded(0x5c))
+        .chain_update(inner)
+        .finalize()
+        .into()
 }
 
 /// The key schedule of AES-256 (FIPS 197, 5.2).

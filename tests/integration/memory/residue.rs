@@ -105,9 +105,11 @@ impl Subject {
 
     fn remember(&mut self, key: &Known) {
         let name = key.name;
-        self.needles.key(&format!("secret of {name}"), &key.secret, self.in_memory);
+        self.needles
+            .key(&format!("secret of {name}"), &key.secret, self.in_memory);
         if let Some(hmac) = &key.hmac {
-            self.needles.key(&format!("HMAC key of {name}"), hmac, self.in_memory);
+            self.needles
+                .key(&format!("HMAC key of {name}"), hmac, self.in_memory);
         }
     }
 
@@ -124,7 +126,8 @@ impl Subject {
     async fn import(&mut self, key: &Known) {
         self.remember(key);
         let cipher = if key.chacha { "ChaCha20" } else { "AES256" };
-        let body = json!({"key": encode(key.secret), "cipher": cipher, "hmac": encode(key.hmac.unwrap())});
+        let body =
+            json!({"key": encode(key.secret), "cipher": cipher, "hmac": encode(key.hmac.unwrap())});
         self.put("import", key.name, body).await;
         self.check(&format!("import {}", key.name)).await;
     }
@@ -132,7 +135,10 @@ impl Subject {
     /// A key that the server makes; its record tells.
     async fn create(&mut self, name: &'static str) -> Known {
         let path = format!("/v1/key/create/{name}");
-        self.connection.send("PUT", &path, Payload::None).await.empty();
+        self.connection
+            .send("PUT", &path, Payload::None)
+            .await
+            .empty();
         let (secret, hmac) = record(&self.server.keys().join(name));
         let chacha = Cipher::for_this_cpu() == Cipher::ChaCha20;
         let key = Known {
@@ -157,27 +163,42 @@ impl Subject {
         let setup = setup(&self.admin, !self.in_memory, life);
         self.server.reload(&setup);
         self.server
-            .said(1, "=> Reloading configuration after SIGHUP signal completed.")
+            .said(
+                1,
+                "=> Reloading configuration after SIGHUP signal completed.",
+            )
             .await;
     }
 
     /// Every route that uses a key.
     async fn use_key(&mut self, key: &Known) {
         let name = key.name;
-        let reply = self.connection.send("GET", &format!("/v1/key/describe/{name}"), Payload::None).await;
+        let reply = self
+            .connection
+            .send("GET", &format!("/v1/key/describe/{name}"), Payload::None)
+            .await;
         assert_eq!(reply.status, 200, "{reply:?}");
         self.check(&format!("first read of {name}")).await;
         self.must_find(&format!("secret of {name}, raw (first half)"));
 
         let plaintext = random();
         let context = encode("context");
-        self.needles.data(&format!("plaintext encrypted with {name}"), &plaintext);
-        let answer = self.put("encrypt", name, json!({"plaintext": encode(plaintext), "context": context})).await;
+        self.needles
+            .data(&format!("plaintext encrypted with {name}"), &plaintext);
+        let answer = self
+            .put(
+                "encrypt",
+                name,
+                json!({"plaintext": encode(plaintext), "context": context}),
+            )
+            .await;
         let encrypted = decode(&answer["ciphertext"]);
         self.remember_one_time_key(key, "encrypt", &encrypted);
         self.check(&format!("encrypt with {name}")).await;
 
-        let answer = self.put("generate", name, json!({"context": context})).await;
+        let answer = self
+            .put("generate", name, json!({"context": context}))
+            .await;
         let generated = decode(&answer["ciphertext"]);
         let data_key = array(&decode(&answer["plaintext"]));
         self.needles.data(&format!("data key of {name}"), &data_key);
@@ -195,7 +216,9 @@ impl Subject {
         self.check(&format!("bulk decrypt with {name}")).await;
 
         let Some(hmac_key) = &key.hmac else { return };
-        let answer = self.put("hmac", name, json!({"message": encode("message")})).await;
+        let answer = self
+            .put("hmac", name, json!({"message": encode("message")}))
+            .await;
         let sum = array(&decode(&answer["hmac"]));
         assert_eq!(sum, hmac(hmac_key, b"message"));
         self.needles.data(&format!("HMAC by {name}"), &sum);
@@ -208,7 +231,8 @@ impl Subject {
     /// connection is closed, too, and then they must be gone.
     async fn check(&mut self, step: &str) {
         if self.version == Version::H2 {
-            self.wait_until(step, |it| it.allowed() || it.in_transit()).await;
+            self.wait_until(step, |it| it.allowed() || it.in_transit())
+                .await;
             self.reconnect().await;
         }
         self.wait_until(step, Finding::allowed).await;
@@ -251,7 +275,10 @@ impl Subject {
     /// A scan that finds nothing proves something only if it finds what is there.
     fn must_find(&self, label: &str) {
         let findings = self.scan();
-        assert!(findings.iter().any(|finding| finding.label == label), "{label} is not in memory");
+        assert!(
+            findings.iter().any(|finding| finding.label == label),
+            "{label} is not in memory"
+        );
     }
 }
 
@@ -265,9 +292,7 @@ fn setup(admin: &Cert, fs: bool, life: &str) -> Setup {
 /// Writes a record as it is written today (crypto.md 2.2), or as it was before (2.3) for a key without an HMAC key.
 fn write_record(path: &Path, key: &Known, owner: Option<u32>) {
     let text = match &key.hmac {
-        None => {
-            json!({"bytes": encode(key.secret), "algorithm": "AES256-GCM_SHA256"}).to_string()
-        }
+        None => json!({"bytes": encode(key.secret), "algorithm": "AES256-GCM_SHA256"}).to_string(),
         Some(hmac) => {
             let kind = 1 + u8::from(key.chacha);
             let secret = [&[0x0a, 36, 0x0a, 32], &key.secret[..], &[0x10, kind]].concat();
@@ -282,7 +307,10 @@ fn write_record(path: &Path, key: &Known, owner: Option<u32>) {
 /// The keys of a record of today.
 fn record(path: &Path) -> ([u8; 32], [u8; 32]) {
     let message = STANDARD.decode(fs::read(path).unwrap()).unwrap();
-    assert_eq!((&message[..4], &message[38..42]), (&b"\x0a\x24\x0a\x20"[..], &b"\x12\x24\x0a\x20"[..]));
+    assert_eq!(
+        (&message[..4], &message[38..42]),
+        (&b"\x0a\x24\x0a\x20"[..], &b"\x12\x24\x0a\x20"[..])
+    );
     (array(&message[4..36]), array(&message[42..74]))
 }
 
@@ -309,7 +337,10 @@ async fn exercise(version: Version, fs: bool, user: Option<u32>) {
         let planted = Known::new("planted", true);
         it.plant(&planted, user);
         it.use_key(&planted).await;
-        let old = Known { hmac: None, ..Known::new("old", false) };
+        let old = Known {
+            hmac: None,
+            ..Known::new("old", false)
+        };
         it.plant(&old, user);
         it.use_key(&old).await;
     }
@@ -318,7 +349,10 @@ async fn exercise(version: Version, fs: bool, user: Option<u32>) {
     it.check_all("reload").await;
     let name = chacha.name;
     let path = format!("/v1/key/describe/{name}");
-    assert_eq!(it.connection.send("GET", &path, Payload::None).await.status, 200);
+    assert_eq!(
+        it.connection.send("GET", &path, Payload::None).await.status,
+        200
+    );
     if fs {
         it.needles.nowhere();
         it.check_all("the end of the cache").await;
@@ -359,7 +393,11 @@ async fn three_thousand_keys_are_locked_without_privileges() {
     for number in 0..KEYS {
         let key = Known::new("", number % 2 == 1);
         it.needles.one_of_many(&number.to_string(), &key.secret);
-        write_record(&it.server.keys().join(format!("key-{number}")), &key, Some(NOBODY));
+        write_record(
+            &it.server.keys().join(format!("key-{number}")),
+            &key,
+            Some(NOBODY),
+        );
     }
     let mut readers = tokio::task::JoinSet::new();
     for reader in 0..CONNECTIONS {

@@ -91,10 +91,17 @@ pub(super) fn scan(process: u32, needles: &Needles, extent: Extent) -> Vec<Findi
             let piece = &mut bytes[..len];
             if let Err(error) = memory.read_exact_at(piece, at) {
                 // Threads come and go, and their stacks with them.
-                assert!(!still_mapped(process, &mapping), "{at:x} {}: {error}", mapping.name);
+                assert!(
+                    !still_mapped(process, &mapping),
+                    "{at:x} {}: {error}",
+                    mapping.name
+                );
                 break;
             }
-            for found in automaton.find_overlapping_iter(&*piece).filter(|m| at == mapping.start || m.end() > overlap) {
+            for found in automaton
+                .find_overlapping_iter(&*piece)
+                .filter(|m| at == mapping.start || m.end() > overlap)
+            {
                 let needle = &needles[found.pattern().as_usize()];
                 findings.push(Finding {
                     label: needle.label.clone(),
@@ -129,7 +136,10 @@ pub(super) fn describe(findings: &[Finding]) -> String {
             ..
         } = finding;
         let locked = if *locked { ", locked" } else { "" };
-        let _ = writeln!(text, "{label}\n    at {address:x} in {mapping}{locked}: {around}");
+        let _ = writeln!(
+            text,
+            "{label}\n    at {address:x} in {mapping}{locked}: {around}"
+        );
     }
     text
 }
@@ -177,17 +187,25 @@ fn range(word: &str) -> Option<(u64, u64)> {
 
 fn still_mapped(process: u32, mapping: &Mapping) -> bool {
     let now = mappings(process);
-    now.iter().any(|m| m.start == mapping.start && m.end == mapping.end)
+    now.iter()
+        .any(|m| m.start == mapping.start && m.end == mapping.end)
 }
 
 /// How many bytes of the process are locked, as the kernel counts.
 pub(super) fn locked_bytes(process: u32) -> u64 {
-    status(process)["VmLck"].trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
+    status(process)["VmLck"]
+        .trim_end_matches(" kB")
+        .trim()
+        .parse::<u64>()
+        .unwrap()
+        * 1024
 }
 
 /// What the kernel says of a process.
 pub(super) fn status(process: u32) -> BTreeMap<String, String> {
     let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let pairs = text.lines().filter_map(|line| line.split_once(':'));
-    pairs.map(|(key, value)| (key.to_owned(), value.trim().to_owned())).collect()
+    pairs
+        .map(|(key, value)| (key.to_owned(), value.trim().to_owned()))
+        .collect()
 }
