@@ -36,6 +36,7 @@ use zeroize::Zeroize;
 use self::slab::{Class, SlabKey};
 
 mod allocator;
+pub mod registers;
 mod slab;
 
 pub use self::allocator::Wiping;
