@@ -36,7 +36,6 @@ use zeroize::Zeroize;
 use self::slab::{Class, SlabKey};
 
 mod allocator;
-pub mod registers;
 mod slab;
 
 pub use self::allocator::Wiping;

@@ -1,8 +1,7 @@
 //! [`Cipher`]: the types of keys, their names, and sealing under one-time keys (crypto.md 1.1, 1.2, 3.2).
 //!
 //! The crates below wipe their key schedules. What they and the compiler leave on the stack (padded HMAC keys, the state of
-//! `HChaCha20`, moved values) is overwritten after each operation, to a depth of [`STACK`],
-//! and so are the vector registers.
+//! `HChaCha20`, moved values) is overwritten after each operation, to a depth of [`STACK`].
 
 use std::{fmt, hint};
 
@@ -12,8 +11,6 @@ use chacha20poly1305::ChaCha20Poly1305;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
-
-use crate::memory::registers;
 
 /// Length of a master key and of an HMAC key in bytes.
 pub(super) const KEY: usize = 32;
@@ -193,8 +190,7 @@ fn has_aes_gcm() -> bool {
     cfg!(all(target_arch = "powerpc64", target_endian = "little"))
 }
 
-/// Runs `work` and then overwrites the part of the stack that it used, and the vector registers: copies of keys lie there that nothing
-/// else can wipe.
+/// Runs `work` and then overwrites the part of the stack that it used, where copies of keys may lie that nothing else can wipe.
 fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
     // Both run in frames of their own below this one, so the second covers what the first left.
     #[inline(never)]
@@ -206,7 +202,6 @@ fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
         let mut stack = [0_u8; STACK];
         // The compiler must take it that these zeroes are read and changed, so it has to write them, and to write them here.
         hint::black_box(&mut stack);
-        registers::clear();
     }
     let result = below(work);
     wipe();
