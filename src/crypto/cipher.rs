@@ -21,12 +21,12 @@ pub(super) const NONCE: usize = 12;
 /// Length of the AEAD's tag in bytes.
 pub(super) const TAG: usize = 16;
 
-/// How much of the stack is overwritten after each operation, in bytes. Optimised, an operation needs less than 4 KiB; without
-/// optimisation each instruction of the AES unit is a function with variables of its own.
+/// How much of the stack is overwritten after each operation, in bytes. Optimised, key schedules were found more than 8 KiB deep;
+/// without optimisation each instruction of the AES unit is a function with variables of its own.
 const STACK: usize = if cfg!(debug_assertions) {
     64 << 10
 } else {
-    4 << 10
+    16 << 10
 };
 
 /// The ciphertext is not what this key sealed under this context. There is no other decryption error (crypto.md 4.1), so that
