@@ -3,11 +3,15 @@
 //! Modules are marked as tests, which they are anyway, so that lints let their helpers panic, too.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod compat;
 #[cfg(test)]
 mod config;
+#[cfg(test)]
+mod house;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
@@ -17,7 +21,6 @@ mod memory;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
-#[allow(dead_code)]
 mod support;
 #[cfg(test)]
 mod vectors_authz;
