@@ -198,6 +198,13 @@ fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
         work()
     }
     #[inline(never)]
+    #[cfg_attr(
+        debug_assertions,
+        expect(
+            clippy::large_stack_arrays,
+            reason = "the stack is what is to be overwritten"
+        )
+    )]
     fn wipe() {
         let mut stack = [0_u8; STACK];
         // The compiler must take it that these zeroes are read and changed, so it has to write them, and to write them here.
