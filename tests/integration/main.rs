@@ -19,6 +19,10 @@ mod identity;
 #[cfg(test)]
 mod keystore;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod vectors_authz;
