@@ -19,10 +19,10 @@ const TASKS: usize = 2;
 /// How many names each task uses, again and again.
 const NAMES: usize = 5;
 
-/// The value that belongs to a name and a mark: of a few bytes, of pages, or of so many that writing them takes a while.
+/// The value that belongs to a name and a mark: of a few bytes, of pages, or of many pages.
 pub(super) fn value(key: &str, mark: &str) -> String {
     let length = mark.bytes().map(usize::from).sum::<usize>() % 3;
-    format!("{key}={mark};").repeat([10, 1_000, 20_000][length])
+    format!("{key}={mark};").repeat([1, 500, 4_000][length])
 }
 
 /// Creates keys whose names are free and deletes the others, until the end of the process or of its input.

@@ -3,8 +3,9 @@
 //! - [`power`] takes the power away from a file system right after each acknowledgement, and in the midst of work. It also shows that
 //!   it is not blind: with any one flush of the store taken out, it finds the loss.
 //! - [`kill`] ends a working process two hundred times at random moments.
+//! - [`predecessor`] starts on what crashes of the predecessor have left.
 //!
-//! Each works on a real store in a process of its own ([`worker`]), and compares with what that process said ([`churn`]).
+//! The first two work on a real store in a process of its own ([`worker`]), and compares with what that process said ([`churn`]).
 //! What they lack (root, a tool) skips a test with the reason printed, or fails it where `KES_REQUIRE_TOOLS` is set, as in CI.
 
 use std::{
@@ -13,12 +14,13 @@ use std::{
     sync::Arc,
 };
 
-use kes::keystore::{self, Keystore, Settings};
+use kes::keystore::{self, Keystore, Opened, Settings};
 
 mod churn;
 mod disk;
 mod kill;
 mod power;
+mod predecessor;
 mod worker;
 
 /// A variable of the environment; nothing if it is unset or empty.
@@ -37,9 +39,14 @@ fn times() -> usize {
 
 /// Opens the store in the directory `path`.
 async fn open(path: &Path) -> Arc<dyn Keystore> {
+    open_warned(path).await.store
+}
+
+/// Opens the store in the directory `path`, and says what its operator should know.
+async fn open_warned(path: &Path) -> Opened {
     let path = path.to_owned();
     let settings = Settings::Fs(keystore::fs::Settings { path });
-    keystore::open(&settings).await.unwrap().store
+    keystore::open(&settings).await.unwrap()
 }
 
 /// Whether all that a test needs is there. If not, says so; where everything must be there, fails.

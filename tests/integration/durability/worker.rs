@@ -25,6 +25,8 @@ const ANSWER: &str = "> ";
 pub(super) enum Fault {
     /// The n-th flush is not made, and reported as made.
     SkipSync(usize),
+    /// The n-th flush is not made, and reported as failed.
+    FailSync(usize),
     /// The process is killed when it is about to make its n-th flush.
     KillAtSync(usize),
     /// No file can have two names.
@@ -37,6 +39,7 @@ impl Fault {
     fn injection(self) -> String {
         match self {
             Self::SkipSync(n) => format!("fsync:retval=0:when={n}"),
+            Self::FailSync(n) => format!("fsync:error=EIO:when={n}"),
             Self::KillAtSync(n) => format!("fsync:signal=SIGKILL:when={n}"),
             Self::NoHardLinks => "linkat:error=EPERM".to_owned(),
         }
@@ -46,6 +49,7 @@ impl Fault {
     fn sign(self) -> &'static str {
         match self {
             Self::SkipSync(_) => "= 0 (INJECTED)",
+            Self::FailSync(_) => "EIO (Input/output error) (INJECTED)",
             Self::KillAtSync(_) => "killed by SIGKILL",
             Self::NoHardLinks => "EPERM (Operation not permitted) (INJECTED)",
         }
