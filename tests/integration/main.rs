@@ -13,6 +13,8 @@ mod config;
 #[cfg(test)]
 mod defects;
 #[cfg(test)]
+mod durability;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod identity;
