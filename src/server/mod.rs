@@ -290,7 +290,7 @@ async fn reload(
     if config.tls.auth && (!old.tls.auth || config.tls.ca != old.tls.ca) {
         before.retire();
     }
-    process.telemetry.set_levels(config.log);
+    process.telemetry.set(config.log);
     Ok((config, store))
 }
 

@@ -11,6 +11,10 @@ mod compat;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod defects;
+#[cfg(test)]
+mod durability;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod identity;

@@ -29,6 +29,7 @@ pub(crate) struct Setup {
     tls: String,
     more: String,
     fs: bool,
+    zone: Option<&'static str>,
     flags: Vec<&'static str>,
     /// User, and how much it may lock in KiB.
     user: Option<(u32, u64)>,
@@ -44,6 +45,7 @@ impl Setup {
             tls: String::new(),
             more: String::new(),
             fs: false,
+            zone: None,
             flags: Vec::new(),
             user: None,
         }
@@ -97,6 +99,18 @@ impl Setup {
         let path = folder.join("ca.pem");
         fs::write(&path, authority.pem()).unwrap();
         let _ = writeln!(self.tls, "  ca: {}", path.display());
+        self
+    }
+
+    /// Adds to the section `tls`.
+    pub(crate) fn tls(mut self, yaml: &str) -> Self {
+        let _ = writeln!(self.tls, "  {yaml}");
+        self
+    }
+
+    /// Sets the process's time zone.
+    pub(crate) fn zone(mut self, zone: &'static str) -> Self {
+        self.zone = Some(zone);
         self
     }
 
@@ -157,12 +171,23 @@ impl Setup {
             .args(["server", "--config"])
             .arg(folder.join("kes.yml"))
             .args(&self.flags);
+        if let Some(zone) = self.zone {
+            command.env("TZ", zone);
+        }
         command
     }
 
     /// Starts it.
     pub(crate) async fn start(self) -> Server {
         Server::start(self).await
+    }
+
+    /// Tries to start it, which must fail; what it says on standard error.
+    pub(crate) async fn refused(self) -> String {
+        let mut server = Server::spawn(&self);
+        assert!(server.stderr.end().await, "the server started");
+        assert_eq!(server.child.wait().unwrap().code(), Some(1));
+        server.stderr.all().join("\n")
     }
 
     fn yaml(&self, folder: &Path) -> String {
@@ -193,7 +218,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    async fn start(setup: Setup) -> Self {
+    fn spawn(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = setup.command(folder.path());
         if setup.user.is_none() {
@@ -206,13 +231,17 @@ impl Server {
             .unwrap();
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
-        let mut server = Self {
+        Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             child,
             folder,
             stdout,
             stderr,
-        };
+        }
+    }
+
+    async fn start(setup: Setup) -> Self {
+        let mut server = Self::spawn(&setup);
         if !server
             .stdout
             .wait_for(1, "=> Server is up and running...")
@@ -258,16 +287,18 @@ impl Server {
         self.signal(Signal::HUP);
     }
 
-    /// Waits until `text` has been in `count` lines of the standard output.
-    pub(crate) async fn said(&mut self, count: usize, text: &str) {
+    /// Waits until `text` has been in `count` lines of the standard output; the first of them.
+    pub(crate) async fn said(&mut self, count: usize, text: &str) -> String {
         let said = self.stdout.wait_for(count, text).await;
         assert!(said, "no {text:?} in {:?}", self.stdout.all());
+        self.stdout.first(text)
     }
 
-    /// Waits until `text` has been in `count` lines of the standard error.
-    pub(crate) async fn complained(&mut self, count: usize, text: &str) {
+    /// Waits until `text` has been in `count` lines of the standard error; the first of them.
+    pub(crate) async fn complained(&mut self, count: usize, text: &str) -> String {
         let said = self.stderr.wait_for(count, text).await;
         assert!(said, "no {text:?} in {:?}", self.stderr.all());
+        self.stderr.first(text)
     }
 
     /// All of standard output so far.
@@ -290,6 +321,11 @@ impl Server {
         // The output ends with the process.
         assert!(self.stdout.end().await, "the server does not stop");
         self.child.wait().unwrap()
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     fn signal(&self, signal: Signal) {
@@ -323,6 +359,12 @@ impl Lines {
 
     fn all(&self) -> Vec<String> {
         self.0.borrow().clone()
+    }
+
+    fn first(&self, text: &str) -> String {
+        let lines = self.0.borrow();
+        let line = lines.iter().find(|line| line.contains(text));
+        line.cloned().unwrap_or_default()
     }
 
     async fn wait_for(&mut self, count: usize, text: &str) -> bool {
