@@ -28,7 +28,7 @@ async fn a_user_with_the_common_limit_has_locked_keys_and_no_warning() {
         return;
     }
     let admin = Cert::client();
-    let setup = Setup::new(&admin).as_user(NOBODY, MEMLOCK).flag("--mlock");
+    let setup = Setup::new(&admin).run_by(NOBODY, MEMLOCK).flag("--mlock");
     let mut server = serving(setup, &admin).await;
     server.said(1, "MLock       enabled").await;
     assert_eq!(warnings(&server), [""; 0]);
@@ -41,7 +41,7 @@ async fn a_user_who_may_lock_nothing_is_served_and_warned_once() {
         return;
     }
     let admin = Cert::client();
-    let setup = Setup::new(&admin).as_user(NOBODY, 0);
+    let setup = Setup::new(&admin).run_by(NOBODY, 0);
     let mut server = serving(setup, &admin).await;
     server.complained(1, WARNING).await;
     let warnings = warnings(&server);
@@ -57,7 +57,7 @@ fn a_server_that_must_lock_and_may_not_says_what_helps() {
         return;
     }
     let setup = Setup::new(&Cert::client())
-        .as_user(NOBODY, 0)
+        .run_by(NOBODY, 0)
         .flag("--mlock");
     let (code, errors) = setup.fail();
     assert_eq!(code, Some(1), "{errors}");
@@ -76,7 +76,7 @@ async fn a_server_leaves_no_core_and_its_memory_to_nobody_but_root() {
         return;
     }
     let admin = Cert::client();
-    let setup = Setup::new(&admin).as_user(NOBODY, MEMLOCK);
+    let setup = Setup::new(&admin).run_by(NOBODY, MEMLOCK);
     let server = serving(setup, &admin).await;
     let folder = format!("/proc/{}", server.process());
     let limits = fs::read_to_string(format!("{folder}/limits")).unwrap();

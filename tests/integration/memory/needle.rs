@@ -126,9 +126,10 @@ impl Needles {
             );
             let mut state = INITIAL;
             compress256(&mut state, &[block]);
-            let [a, b, c, d, e, f, g, h] = state;
-            for order in [[a, b, c, d, e, f, g, h], [f, e, b, a, h, g, d, c]] {
-                let bytes: Vec<u8> = order.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            // As it is written down, and as the instructions for SHA-256 keep it in registers.
+            for order in [[0, 1, 2, 3, 4, 5, 6, 7], [5, 4, 1, 0, 7, 6, 3, 2]] {
+                let words = order.iter().map(|word: &usize| state[*word]);
+                let bytes: Vec<u8> = words.flat_map(u32::to_ne_bytes).collect();
                 self.halves(&format!("{label}, {name} state"), &bytes, Place::Nowhere);
             }
         }
@@ -166,7 +167,9 @@ const INITIAL: [u32; 8] = [
 ];
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap();
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(digit).collect()
 }
 
 /// HMAC-SHA-256, by its definition (RFC 2104).

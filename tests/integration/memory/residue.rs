@@ -322,7 +322,7 @@ async fn exercise(version: Version, fs: bool, user: Option<u32>) {
     let admin = Cert::client();
     let mut setup = setup(&admin, fs, "10m");
     if let Some(user) = user {
-        setup = setup.as_user(user, MEMLOCK);
+        setup = setup.run_by(user, MEMLOCK);
     }
     let mut it = Subject::start(setup, admin, version, !fs).await;
     let aes = Known::new("imported", false);
@@ -388,7 +388,7 @@ async fn three_thousand_keys_are_locked_without_privileges() {
         return;
     }
     let admin = Cert::client();
-    let setup = setup(&admin, true, "10m").as_user(NOBODY, MEMLOCK);
+    let setup = setup(&admin, true, "10m").run_by(NOBODY, MEMLOCK);
     let mut it = Subject::start(setup, admin, Version::H1, false).await;
     for number in 0..KEYS {
         let key = Known::new("", number % 2 == 1);

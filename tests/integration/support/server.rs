@@ -128,7 +128,7 @@ impl Setup {
     }
 
     /// Runs the server as `user`, who may lock `memlock` KiB. Needs root.
-    pub(crate) fn as_user(mut self, user: u32, memlock: u64) -> Self {
+    pub(crate) fn run_by(mut self, user: u32, memlock: u64) -> Self {
         self.user = Some((user, memlock));
         self
     }
