@@ -101,7 +101,7 @@ pub(super) async fn list(call: Call<'_>) -> Result<Reply, Error> {
         source,
     })?;
     if lines {
-        let names = page.names.iter().map(|name| name.as_str());
+        let names = page.names.iter().map(KeyName::as_str);
         return Reply::lines(names.map(|name| OldKeyLine { name }));
     }
     let mut names = Vec::with_capacity(page.names.len());
