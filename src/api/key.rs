@@ -203,7 +203,7 @@ pub(super) async fn hmac(call: Call<'_>) -> Result<Reply, Error> {
     let body = Hmac::parse(call.body()).map_err(|_| Error::Body)?;
     let key = fetch(&call, &name).await?;
     let sum = key.hmac(&body.message).map_err(|_| Error::NoHmac)?;
-    Ok(Reply::bytes(write::secrets(&[("hmac", &sum)])))
+    Ok(Reply::bytes(write::secrets(&[("hmac", &sum[..])])))
 }
 
 async fn fetch(call: &Call<'_>, name: &KeyName) -> Result<Arc<KeyVersion>, Error> {

@@ -37,6 +37,7 @@ mod assemble;
 mod banner;
 mod connection;
 mod cores;
+mod wiped;
 
 use assemble::{Assembled, assemble};
 use banner::Banner;

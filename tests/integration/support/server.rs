@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
+    os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -29,6 +30,9 @@ pub(crate) struct Setup {
     more: String,
     fs: bool,
     zone: Option<&'static str>,
+    flags: Vec<&'static str>,
+    /// User, and how much it may lock in KiB.
+    user: Option<(u32, u64)>,
 }
 
 impl Setup {
@@ -42,6 +46,8 @@ impl Setup {
             more: String::new(),
             fs: false,
             zone: None,
+            flags: Vec::new(),
+            user: None,
         }
     }
 
@@ -115,6 +121,62 @@ impl Setup {
         self
     }
 
+    /// Adds an argument.
+    pub(crate) fn flag(mut self, flag: &'static str) -> Self {
+        self.flags.push(flag);
+        self
+    }
+
+    /// Runs the server as `user`, who may lock `memlock` KiB. Needs root.
+    pub(crate) fn as_user(mut self, user: u32, memlock: u64) -> Self {
+        self.user = Some((user, memlock));
+        self
+    }
+
+    /// Starts a server that is to fail at once; its exit code and standard error.
+    pub(crate) fn fail(&self) -> (Option<i32>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let output = self.command(folder.path()).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), errors)
+    }
+
+    /// Writes the server's files to `folder`.
+    fn command(&self, folder: &Path) -> Command {
+        let cert = Cert::server();
+        fs::write(folder.join("server.key"), cert.key_pem()).unwrap();
+        fs::write(folder.join("server.pem"), cert.pem()).unwrap();
+        fs::write(folder.join("kes.yml"), self.yaml(folder)).unwrap();
+        let program = env!("CARGO_BIN_EXE_kes");
+        let mut command = match self.user {
+            None => Command::new(program),
+            Some((user, memlock)) => {
+                chown(folder, Some(user), Some(user)).unwrap();
+                for entry in fs::read_dir(folder).unwrap() {
+                    chown(entry.unwrap().path(), Some(user), Some(user)).unwrap();
+                }
+                let mut command = Command::new("sh");
+                // Through a descriptor, because that user may not be able to walk to the program.
+                command
+                    .args(["-ec", "ulimit -l \"$0\"; exec /proc/self/fd/0 \"$@\""])
+                    .arg(memlock.to_string())
+                    .stdin(fs::File::open(program).unwrap())
+                    .current_dir("/")
+                    .uid(user)
+                    .gid(user);
+                command
+            }
+        };
+        command
+            .args(["server", "--config"])
+            .arg(folder.join("kes.yml"))
+            .args(&self.flags);
+        if let Some(zone) = self.zone {
+            command.env("TZ", zone);
+        }
+        command
+    }
+
     /// Starts it.
     pub(crate) async fn start(self) -> Server {
         Server::start(self).await
@@ -158,18 +220,11 @@ pub(crate) struct Server {
 impl Server {
     fn spawn(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let cert = Cert::server();
-        fs::write(folder.path().join("server.key"), cert.key_pem()).unwrap();
-        fs::write(folder.path().join("server.pem"), cert.pem()).unwrap();
-        fs::write(folder.path().join("kes.yml"), setup.yaml(folder.path())).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kes"));
-        if let Some(zone) = setup.zone {
-            command.env("TZ", zone);
+        let mut command = setup.command(folder.path());
+        if setup.user.is_none() {
+            command.stdin(Stdio::null());
         }
         let mut child = command
-            .args(["server", "--config"])
-            .arg(folder.path().join("kes.yml"))
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -199,6 +254,11 @@ impl Server {
         let (_, address) = line.rsplit_once("https://").unwrap();
         server.address = address.parse().unwrap();
         server
+    }
+
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// A client that shows `cert`.
@@ -239,6 +299,11 @@ impl Server {
         let said = self.stderr.wait_for(count, text).await;
         assert!(said, "no {text:?} in {:?}", self.stderr.all());
         self.stderr.first(text)
+    }
+
+    /// All of standard output so far.
+    pub(crate) fn output(&self) -> Vec<String> {
+        self.stdout.all()
     }
 
     /// All of standard error so far.
