@@ -25,7 +25,7 @@ pub struct Compat {
     /// `/v1/identity/self/describe` tells the policy's name under `policy_name` and its rules as lists in a nested `policy` (minio.md B4).
     ///
     /// For MinIO from 2022-03-26 to 2023-08-16, which decrypts in bulk only if it can read this. MinIO from 2023-08-23 on does not
-    /// ask. Go SDKs from kes-go 0.2.0 on cannot read this form, and `kes identity info` of such releases neither.
+    /// ask. Go SDKs from kes-go 0.2.0 on cannot read this form.
     pub legacy_self_describe: bool,
     /// Keys whose names can no longer be created can be used: see [`KeyName::parse_old`](crate::name::KeyName::parse_old) (minio.md B8).
     ///

@@ -11,7 +11,7 @@ use crate::support::{Cert, Payload, Setup, Version};
 
 #[tokio::test]
 async fn d03_a_log_stream_sends_its_headers_at_once_and_every_event() {
-    let (_server, client, admin) = server().await;
+    let (server, client, admin) = server().await;
     // Returns with the headers, before there is any event.
     let mut audit = Stream::open(&client, "/v1/log/audit").await;
     let mut errors = Stream::open(&client, "/v1/log/error").await;
@@ -22,7 +22,7 @@ async fn d03_a_log_stream_sends_its_headers_at_once_and_every_event() {
         assert_eq!(event["request"]["identity"], admin.identity);
         assert_eq!(event["response"]["code"], 404);
     }
-    fs::write(_server.keys().join("broken"), "x").unwrap();
+    fs::write(server.keys().join("broken"), "x").unwrap();
     client
         .get("/v1/key/describe/broken")
         .await
