@@ -70,7 +70,14 @@ impl ClientCertVerifier for ClientVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         if let Some(chain) = &self.chain {
-            return chain.verify_client_cert(end_entity, intermediates, now);
+            let verified = chain.verify_client_cert(end_entity, intermediates, now);
+            return verified.map_err(|error| match error {
+                // Signed by an authority that only has a trusted one's name.
+                Error::InvalidCertificate(CertificateError::BadSignature) => {
+                    CertificateError::UnknownIssuer.into()
+                }
+                error => error,
+            });
         }
         for cert in std::iter::once(end_entity).chain(intermediates) {
             parse(cert)?;

@@ -3,14 +3,22 @@
 //! Modules are marked as tests, which they are anyway, so that lints let their helpers panic, too.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod compat;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod house;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod keystore;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod vectors_authz;
