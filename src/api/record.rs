@@ -1,14 +1,14 @@
 //! [`Record`]: what is written down about one request that reached a route: its audit event, its line in the error log, its place
 //! in the metrics. Written once, whatever way the request ends.
 
-use std::{error::Error as _, fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use hyper::StatusCode;
 
 use super::{error::Error, route::Route};
 use crate::{
     state::State,
-    telemetry::{Active, AuditEvent, Level, Request},
+    telemetry::{Active, AuditEvent, Level, Request, chain},
     tls::Peer,
 };
 
@@ -117,15 +117,4 @@ impl Drop for Record<'_> {
             self.close(CLIENT_GONE, "client closed the connection");
         }
     }
-}
-
-/// The error and all its causes in one line.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, io};
 
-use crate::{config, keyring, keystore, name::KeyName, secret::NoRandomness, tls};
+use crate::{config, keyring, keystore, name::KeyName, secret::NoRandomness, telemetry::chain, tls};
 
 /// Why a server cannot start. Display says what, [`Error::hint`] what to do.
 #[derive(Debug, thiserror::Error)]
@@ -76,15 +76,4 @@ impl Error {
         }
         text.replace('\n', "; ")
     }
-}
-
-/// The error and all its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -43,7 +43,7 @@ use banner::Banner;
 use certificates::Certificates;
 use connection::{Context, Generation};
 use cores::Cores;
-pub use error::{Error, chain};
+pub use error::Error;
 use listen::{bind, connection_limit};
 use reload::Running;
 use signals::{Signal, Signals};

@@ -111,6 +111,11 @@ impl Cert {
         self
     }
 
+    /// The public key, as it stands in a certificate.
+    pub(crate) fn public_key(&self) -> Vec<u8> {
+        self.pair.subject_public_key_info()
+    }
+
     /// The private key as PEM.
     pub(crate) fn key_pem(&self) -> String {
         self.pair.serialize_pem()

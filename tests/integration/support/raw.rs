@@ -61,7 +61,7 @@ impl Raw {
 
     /// Reads more; false at the end.
     async fn more(&mut self) -> bool {
-        let mut piece = [0; 16 * 1024];
+        let mut piece = vec![0; 16 * 1024];
         let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut piece)).await;
         let Ok(count) = read.expect("no bytes") else {
             return false;

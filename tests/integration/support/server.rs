@@ -82,9 +82,15 @@ impl Setup {
 
     /// Verifies clients against `authority`; `folder` is where its certificate is put.
     pub(crate) fn verify_clients(mut self, authority: &Cert, folder: &Path) -> Self {
+        self.tls.push_str("  auth: on\n");
+        self.trust(authority, folder)
+    }
+
+    /// Trusts `authority`, which alone asks nothing of clients.
+    pub(crate) fn trust(mut self, authority: &Cert, folder: &Path) -> Self {
         let path = folder.join("ca.pem");
         fs::write(&path, authority.pem()).unwrap();
-        let _ = write!(self.tls, "  auth: on\n  ca: {}\n", path.display());
+        let _ = writeln!(self.tls, "  ca: {}", path.display());
         self
     }
 
