@@ -200,7 +200,13 @@ async fn imports_answer_by_their_form() {
             reply.error(status, &expected);
         }
     }
-    // The name first, then the body, then the values, then the store.
+}
+
+#[tokio::test]
+async fn an_import_is_judged_by_name_then_body_then_values_then_store() {
+    let (_server, client, _) = server().await;
+    let key = base64([7; 32]);
+    client.put("/v1/key/create/k0", Payload::None).await.empty();
     let import = "/v1/key/import/a.b";
     is(&client.put(import, "rubbish").await, BAD_NAME);
     is(
