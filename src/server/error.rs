@@ -2,7 +2,9 @@
 
 use std::{fmt::Write as _, io};
 
-use crate::{config, keyring, keystore, name::KeyName, secret::NoRandomness, telemetry::chain, tls};
+use crate::{
+    config, keyring, keystore, name::KeyName, secret::NoRandomness, telemetry::chain, tls,
+};
 
 /// Why a server cannot start. Display says what, [`Error::hint`] what to do.
 #[derive(Debug, thiserror::Error)]

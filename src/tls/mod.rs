@@ -326,3 +326,6 @@ fn roots(
     }
     Ok(roots)
 }
+
+#[cfg(test)]
+mod tests;
