@@ -155,6 +155,27 @@ async fn over_http2_an_unread_body_costs_neither_the_response_nor_the_connection
 }
 
 #[tokio::test]
+async fn who_is_refused_learns_why_even_if_the_body_was_not_read() {
+    let (server, client) = server().await;
+    let stranger = server.client(&Cert::client());
+    let body = exactly(LIMIT);
+    for version in Version::ALL {
+        for payload in [
+            Payload::Sized(body.clone()),
+            Payload::Chunked(pieces(&body)),
+        ] {
+            let denied = stranger
+                .send(version, "PUT", "/v1/key/hmac/a", payload)
+                .await;
+            denied.error(403, "not authorized: insufficient permissions");
+        }
+        let payload = Payload::Sized(body.clone());
+        let absent = client.send(version, "PUT", "/nope", payload).await;
+        absent.error(404, "not found");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_never_ends_meets_the_time_limit() {
     let admin = Cert::client();
     let server = Setup::new(&admin)

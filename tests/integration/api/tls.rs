@@ -22,6 +22,8 @@ async fn alert(client: &Client) -> Option<AlertDescription> {
     let failed = match client.handshake(Vec::new()).await {
         Err(error) => error,
         Ok(mut stream) => {
+            // A server that has nothing to object to sees the end, and ends as well.
+            let _ = stream.shutdown().await;
             let mut byte = [0];
             let read = tokio::time::timeout(PATIENCE, stream.read(&mut byte)).await;
             match read.expect("neither an alert nor an end") {
@@ -167,37 +169,34 @@ fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     value
 }
 
-/// A certificate of version 1 for the key of `cert`, as plain `openssl x509 -req` makes them, but for its signature.
-fn version_1(cert: &Cert) -> Vec<u8> {
-    // SEQUENCE { OID 1.3.101.112 }: Ed25519.
-    let algorithm = der(0x30, &[&der(6, &[&[0x2b, 0x65, 0x70]])]);
+/// A certificate of version 1 for the key of `cert`, signed by `issuer`, as plain `openssl x509 -req` makes them.
+fn version_1(cert: &Cert, issuer: &Cert) -> Vec<u8> {
+    // SEQUENCE { OID 1.2.840.10045.4.3.2 }: ECDSA with SHA-256.
+    let oid = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    let algorithm = der(0x30, &[&der(6, &[&oid])]);
     // SEQUENCE { SET { SEQUENCE { OID 2.5.4.3, UTF8String } } }: a common name.
-    let attribute = der(0x30, &[&der(6, &[&[0x55, 4, 3]]), &der(12, &[b"old"])]);
-    let name = der(0x30, &[&der(0x31, &[&attribute])]);
-    let validity = der(
-        0x30,
-        &[&der(23, &[b"190101000000Z"]), &der(23, &[b"200101000000Z"])],
-    );
+    let name = |text: &str| {
+        let attribute = der(
+            0x30,
+            &[&der(6, &[&[0x55, 4, 3]]), &der(12, &[text.as_bytes()])],
+        );
+        der(0x30, &[&der(0x31, &[&attribute])])
+    };
+    let times = [der(23, &[b"190101000000Z"]), der(23, &[b"491231000000Z"])];
+    let validity = der(0x30, &[&times[0], &times[1]]);
+    let (from, to) = (name("authority"), name("old"));
     let serial = der(2, &[&[1]]);
-    let body = der(
-        0x30,
-        &[
-            &serial,
-            &algorithm,
-            &name,
-            &validity,
-            &name,
-            &cert.public_key(),
-        ],
-    );
-    der(0x30, &[&body, &algorithm, &der(3, &[&[0; 65]])])
+    let key = cert.public_key();
+    let body = der(0x30, &[&serial, &algorithm, &from, &validity, &to, &key]);
+    let signature = issuer.sign_bytes(&body);
+    der(0x30, &[&body, &algorithm, &der(3, &[&[0], &signature])])
 }
 
 #[tokio::test]
 async fn a_version_1_certificate_identifies_its_client() {
     let cert = Cert::client();
     let server = server_for(&[&cert]).await;
-    let old = version_1(&cert);
+    let old = version_1(&cert, &Cert::authority());
     let cert = cert.with_certificate(old);
     for tls in BOTH {
         let client = Client::with_versions(server.address, Some(&cert), &[tls]);
@@ -345,6 +344,22 @@ async fn verified_clients_come_from_a_trusted_authority() {
         }
         let nobody = Client::with_versions(server.address, None, &[tls]);
         assert!(alert(&nobody).await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_version_1_certificate_of_a_trusted_authority_is_as_good_as_any() {
+    let (authority, cert) = (Cert::authority(), Cert::client());
+    let folder = tempfile::tempdir().unwrap();
+    let server = Setup::new(&cert)
+        .verify_clients(&authority, folder.path())
+        .start()
+        .await;
+    let old = version_1(&cert, &authority);
+    let cert = cert.with_certificate(old);
+    for tls in BOTH {
+        let client = Client::with_versions(server.address, Some(&cert), &[tls]);
+        assert_eq!(alert(&client).await, None, "{tls:?}");
     }
 }
 

@@ -6,7 +6,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, PublicKeyData as _, RsaKeySize, SignatureAlgorithm, date_time_ymd,
+    Issuer, KeyPair, PublicKeyData as _, RsaKeySize, SignatureAlgorithm, SigningKey as _,
+    date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -114,6 +115,11 @@ impl Cert {
     /// The public key, as it stands in a certificate.
     pub(crate) fn public_key(&self) -> Vec<u8> {
         self.pair.subject_public_key_info()
+    }
+
+    /// What this key signs `bytes` with.
+    pub(crate) fn sign_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        self.pair.sign(bytes).unwrap()
     }
 
     /// The private key as PEM.
