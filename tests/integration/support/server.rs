@@ -28,6 +28,8 @@ pub(crate) struct Setup {
     tls: String,
     more: String,
     fs: bool,
+    /// Its certificate and key, as PEM, where the test brings its own.
+    shown: Option<(String, String)>,
 }
 
 impl Setup {
@@ -40,7 +42,20 @@ impl Setup {
             tls: String::new(),
             more: String::new(),
             fs: false,
+            shown: None,
         }
+    }
+
+    /// Shows this certificate, rather than one of its own.
+    pub(crate) fn shows(mut self, cert: String, key: String) -> Self {
+        self.shown = Some((cert, key));
+        self
+    }
+
+    /// The private key is encrypted.
+    pub(crate) fn key_password(mut self, password: &str) -> Self {
+        let _ = writeln!(self.tls, "  password: {}", serde_json::json!(password));
+        self
     }
 
     /// Keeps keys in files, in [`Server::keys`].
@@ -136,9 +151,12 @@ pub(crate) struct Server {
 impl Server {
     async fn start(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let cert = Cert::server();
-        fs::write(folder.path().join("server.key"), cert.key_pem()).unwrap();
-        fs::write(folder.path().join("server.pem"), cert.pem()).unwrap();
+        let (cert, key) = setup.shown.clone().unwrap_or_else(|| {
+            let cert = Cert::server();
+            (cert.pem(), cert.key_pem())
+        });
+        fs::write(folder.path().join("server.key"), key).unwrap();
+        fs::write(folder.path().join("server.pem"), cert).unwrap();
         fs::write(folder.path().join("kes.yml"), setup.yaml(folder.path())).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_kes"))
             .args(["server", "--config"])
@@ -184,6 +202,21 @@ impl Server {
     /// Where keys in files are.
     pub(crate) fn keys(&self) -> PathBuf {
         self.folder.path().join("keys")
+    }
+
+    /// Where its files are: `server.pem`, `server.key` and `kes.yml`.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks for the configuration to be read again, as it is.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
     }
 
     /// Writes a new configuration and asks for it to be read. The answer is in the output.
