@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 pub mod certs;
 mod files;
 mod peer;
+mod root;
 mod validity;
 mod verify;
 mod watch;
@@ -171,9 +172,10 @@ impl Tls {
         }
         let validity = Validity::of_chain(&chain);
         let certified = Arc::new(certified(settings, chain, files.key)?);
-        let roots = match settings.verify_clients {
-            false => None,
-            true => Some(roots(settings, files.ca)?),
+        let roots = if settings.verify_clients {
+            Some(roots(settings, files.ca)?)
+        } else {
+            None
         };
         let known: Option<BTreeSet<Root>> = roots
             .as_ref()

@@ -14,7 +14,7 @@ use super::{
 /// How often somebody should [look](Watch::look).
 pub const EVERY: Duration = Duration::from_secs(2);
 /// After this long everything is read and built again, whatever the files look like: also the system's roots may have changed.
-const SAFETY_NET: Duration = Duration::from_secs(15 * 60);
+const SAFETY_NET: Duration = Duration::from_mins(15);
 
 /// Watches the files behind a [`Tls`].
 pub struct Watch {
