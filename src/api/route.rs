@@ -512,8 +512,8 @@ fn refuse_unroutable(head: &Parts) -> Option<Response<Body>> {
         response.headers_mut().insert(CONNECTION, close);
         return Some(response);
     }
-    if !head.uri.path().starts_with('/') && head.method != http::Method::CONNECT {
-        return Some(bad_request("invalid request target"));
+    if !head.uri.path().starts_with('/') {
+        return Some(bad_request("the request target is not a path"));
     }
     if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
         return Some(bad_request("missing required Host header"));

@@ -19,9 +19,9 @@ use sha2::{Digest as _, Sha256};
 pub mod certs;
 mod files;
 mod peer;
-mod root;
 mod validity;
 mod verify;
+mod version1;
 mod watch;
 
 use files::Files;
@@ -192,8 +192,9 @@ impl Tls {
             .with_client_cert_verifier(verifier.clone())
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Sessions are remembered here and nowhere else: with the next configuration all of them are void.
         config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+        // Clients in Go resume TLS 1.2 by tickets only. The key is this configuration's own, so the next one voids all tickets.
+        config.ticketer = aws_lc_rs::Ticketer::new()?;
         let mut fingerprint = Sha256::new().chain_update(digest);
         for root in known.iter().flatten() {
             fingerprint.update(root);

@@ -19,15 +19,22 @@ use rustls::{
 use webpki::RawPublicKeyEntity;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::root::Roots;
+use super::version1;
 
 /// Judges the certificates of clients.
 #[derive(Debug)]
 pub(super) struct ClientVerifier {
     mandatory: bool,
     algorithms: WebPkiSupportedAlgorithms,
-    /// Judges the chain, and what comes from a root without one; `None` takes any.
-    chain: Option<(Arc<dyn ClientCertVerifier>, Roots)>,
+    /// Judges the chain; `None` takes any.
+    chain: Option<Chain>,
+}
+
+/// What a client's certificate must chain to.
+#[derive(Debug)]
+struct Chain {
+    roots: Arc<RootCertStore>,
+    verifier: Arc<dyn ClientCertVerifier>,
 }
 
 impl ClientVerifier {
@@ -46,11 +53,11 @@ impl ClientVerifier {
         mandatory: bool,
         roots: RootCertStore,
     ) -> Result<Self, VerifierBuilderError> {
-        let direct = Roots::of(&roots);
-        let chain = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .build()?;
+        let roots = Arc::new(roots);
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build()?;
         Ok(Self {
-            chain: Some((chain, direct)),
+            chain: Some(Chain { roots, verifier }),
             ..Self::any(provider, mandatory)
         })
     }
@@ -72,26 +79,27 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if let Some((chain, roots)) = &self.chain {
-            return chain
-                .verify_client_cert(end_entity, intermediates, now)
-                .or_else(|error| match error {
-                    Error::InvalidCertificate(error) => {
-                        let judged = match &error {
-                            // What the library judges by content is judged.
-                            CertificateError::Expired
-                            | CertificateError::ExpiredContext { .. }
-                            | CertificateError::NotValidYet
-                            | CertificateError::NotValidYetContext { .. } => None,
-                            _ => roots.judge(end_entity, now, &self.algorithms),
-                        };
-                        judged
-                            .unwrap_or(Err(error))
-                            .map(|()| ClientCertVerified::assertion())
-                            .map_err(|error| alerting(error).into())
-                    }
-                    error => Err(error),
-                });
+        if let Some(chain) = &self.chain {
+            let first = parse(end_entity)?;
+            if version1::is(&first) {
+                version1::verify(&first, &chain.roots, &self.algorithms, now)?;
+                return Ok(ClientCertVerified::assertion());
+            }
+            let verified = chain
+                .verifier
+                .verify_client_cert(end_entity, intermediates, now);
+            return verified.map_err(|error| match error {
+                // Signed by an authority that only has a trusted one's name.
+                Error::InvalidCertificate(CertificateError::BadSignature) => {
+                    CertificateError::UnknownIssuer.into()
+                }
+                // Ends the handshake with the alert that clients know for it (api.md 1.2); what the log says names both causes.
+                Error::InvalidCertificate(
+                    CertificateError::InvalidPurpose
+                    | CertificateError::InvalidPurposeContext { .. },
+                ) => malformed(),
+                error => error,
+            });
         }
         for cert in std::iter::once(end_entity).chain(intermediates) {
             parse(cert)?;
@@ -137,25 +145,6 @@ impl ClientCertVerifier for ClientVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
-    }
-}
-
-/// The same error, in words for which the TLS library sends the alert of api.md 1.2: `unknown_ca`, `certificate_expired`, and
-/// `bad_certificate` for everything else.
-fn alerting(error: CertificateError) -> CertificateError {
-    match error {
-        // Signed by an authority that only has a trusted one's name.
-        CertificateError::BadSignature => CertificateError::UnknownIssuer,
-        CertificateError::UnknownIssuer
-        | CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => error,
-        // For the wrong purpose: nearest to what it is, since no other word than these two gives the alert.
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            CertificateError::UnhandledCriticalExtension
-        }
-        _ => CertificateError::BadEncoding,
     }
 }
 

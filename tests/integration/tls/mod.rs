@@ -4,7 +4,6 @@ use rustls::pki_types::CertificateDer;
 
 use crate::support::Client;
 
-mod client;
 mod key;
 mod reload;
 mod watch;
