@@ -1,12 +1,20 @@
 //! PEM: base64 between `-----BEGIN` and `-----END` lines (RFC 7468), as certificate and key files hold it.
 //!
 //! Reads what people's files contain: several blocks, text around them, any line length, Windows line ends. Private keys are wiped
-//! with the [`Block`] that holds them. An encrypted key is recognised, never decrypted, so that the caller can say so.
+//! with the [`Block`] that holds them, and decrypted by [`Block::private_key`]; the server and the commands read keys through it alike.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
+
+mod private_key;
+mod rfc1423;
+
+pub use private_key::KeyError;
+
+/// The label of a private key that is encrypted with a password (RFC 5958).
+const ENCRYPTED_PKCS8: &str = "ENCRYPTED PRIVATE KEY";
 
 /// Characters on a line of what [`encode`] writes.
 const LINE: usize = 64;
@@ -25,7 +33,10 @@ pub enum Error {
 /// One PEM block.
 pub struct Block {
     label: String,
+    /// There is a header `Proc-Type: 4,ENCRYPTED`.
     encrypted: bool,
+    /// The value of the header `DEK-Info`.
+    dek_info: Option<String>,
     der: Zeroizing<Vec<u8>>,
 }
 
@@ -57,7 +68,7 @@ impl Block {
 
     /// Whether the content is encrypted with a password: PKCS#8 (RFC 5958) or the older headers of RFC 1423.
     pub fn is_encrypted(&self) -> bool {
-        self.encrypted || self.label == "ENCRYPTED PRIVATE KEY"
+        self.encrypted || self.dek_info.is_some() || self.label == ENCRYPTED_PKCS8
     }
 }
 
@@ -66,41 +77,58 @@ impl Block {
 /// # Errors
 /// [`Error`] names the line at which a broken block starts.
 pub fn decode(text: &[u8]) -> Result<Vec<Block>, Error> {
-    let mut blocks = Vec::new();
+    blocks(text).collect()
+}
+
+/// The same one after the other: what stands behind a block may be anything.
+pub fn blocks(text: &[u8]) -> impl Iterator<Item = Result<Block, Error>> {
     let mut lines = text.split(|&b| b == b'\n').map(<[u8]>::trim_ascii).zip(1..);
-    while let Some((line, number)) = lines.next() {
-        let Some(label) = marker(line, "-----BEGIN ") else {
-            continue;
-        };
-        let mut encrypted = false;
-        let mut base64 = Zeroizing::new(Vec::with_capacity(text.len()));
+    std::iter::from_fn(move || {
         loop {
-            let Some((line, _)) = lines.next() else {
-                return Err(Error::Unclosed(number));
-            };
-            if line.starts_with(b"-----") {
-                if marker(line, "-----END ") != Some(label) {
-                    return Err(Error::Unclosed(number));
-                }
-                break;
-            }
-            if line.contains(&b':') {
-                encrypted |= line.starts_with(b"Proc-Type:") && line.ends_with(b"ENCRYPTED");
-            } else {
-                base64.extend(line.iter().filter(|b| !b.is_ascii_whitespace()));
+            let (line, number) = lines.next()?;
+            if let Some(label) = marker(line, "-----BEGIN ") {
+                let content = lines.by_ref().map(|(line, _)| line);
+                return Some(block(label, number, content, text.len()));
             }
         }
-        let mut der = Zeroizing::new(Vec::new());
-        STANDARD
-            .decode_vec(&*base64, &mut der)
-            .map_err(|_| Error::Base64(number))?;
-        blocks.push(Block {
-            label: label.to_owned(),
-            encrypted,
-            der,
-        });
+    })
+}
+
+/// The block that starts at line `start`, read from the lines that follow. It is part of a text of `size` bytes.
+fn block<'a>(
+    label: &str,
+    start: usize,
+    lines: impl Iterator<Item = &'a [u8]>,
+    size: usize,
+) -> Result<Block, Error> {
+    let (mut encrypted, mut dek_info) = (false, None);
+    // Large enough never to be moved: what is left behind would not be wiped.
+    let mut base64 = Zeroizing::new(Vec::with_capacity(size));
+    for line in lines {
+        if line.starts_with(b"-----") {
+            if marker(line, "-----END ") != Some(label) {
+                return Err(Error::Unclosed(start));
+            }
+            let mut der = Zeroizing::new(Vec::with_capacity(base64.len()));
+            STANDARD
+                .decode_vec(&*base64, &mut der)
+                .map_err(|_| Error::Base64(start))?;
+            return Ok(Block {
+                label: label.to_owned(),
+                encrypted,
+                dek_info,
+                der,
+            });
+        }
+        if !line.contains(&b':') {
+            base64.extend(line.iter().filter(|b| !b.is_ascii_whitespace()));
+        } else if line.starts_with(b"Proc-Type:") {
+            encrypted |= line.ends_with(b"ENCRYPTED");
+        } else if let Some(value) = line.strip_prefix(b"DEK-Info:") {
+            dek_info = Some(String::from_utf8_lossy(value.trim_ascii()).into_owned());
+        }
     }
-    Ok(blocks)
+    Err(Error::Unclosed(start))
 }
 
 /// The label of a `-----BEGIN` or `-----END` line.

@@ -1,7 +1,7 @@
 //! From a configuration to what serves it. Used at start and at reload alike: everything is built and checked before anything is
 //! swapped.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, io, sync::Arc};
 
 use tokio::runtime::Handle;
 
@@ -12,14 +12,16 @@ use crate::{
     crypto::{Cipher, KeyVersion},
     keyring::{self, Keyring},
     keystore::{self, Keystore},
+    secret::Secret,
     state::{Assigned, RouteSettings, State},
-    tls::{self, Tls},
+    tls::{self, Tls, Watch},
 };
 
 /// What a configuration becomes.
 pub(super) struct Assembled {
     pub(super) state: State,
     pub(super) tls: Tls,
+    pub(super) watch: Watch,
     pub(super) store: Arc<dyn Keystore>,
     /// What the operator should know about the keystore.
     pub(super) warnings: Vec<String>,
@@ -33,13 +35,7 @@ pub(super) async fn assemble(
     kept: Option<Arc<dyn Keystore>>,
 ) -> Result<Assembled, Error> {
     let routes = route_settings(config);
-    let tls = Tls::load(&tls::Settings {
-        cert: config.tls.cert.clone(),
-        key: config.tls.key.clone(),
-        verify_clients: config.tls.auth,
-        ca: config.tls.ca.clone(),
-        optional: routes.iter().any(|route| route.skip_auth),
-    })?;
+    let (watch, tls) = load_tls(config, process, &routes).await?;
     let (store, warnings) = match kept {
         Some(store) => (store, Vec::new()),
         None => {
@@ -82,9 +78,30 @@ pub(super) async fn assemble(
     Ok(Assembled {
         state,
         tls,
+        watch,
         store,
         warnings,
     })
+}
+
+/// Reads the TLS files, on a thread where that may take its time: a file system may be slow, and a key's password is meant to be.
+async fn load_tls(
+    config: &Config,
+    process: &Process,
+    routes: &[RouteSettings],
+) -> Result<(Watch, Tls), Error> {
+    let password = config.tls.password.as_ref();
+    let settings = tls::Settings {
+        cert: config.tls.cert.clone(),
+        key: config.tls.key.clone(),
+        password: password.map(|password| Secret::copy_from(password.expose())),
+        verify_clients: config.tls.auth,
+        ca: config.tls.ca.clone(),
+        optional: routes.iter().any(|route| route.skip_auth),
+    };
+    let now = process.clock.elapsed();
+    let loaded = tokio::task::spawn_blocking(move || Watch::start(settings, now)).await;
+    Ok(loaded.map_err(io::Error::from)??)
 }
 
 /// The route table's settings, as the configuration changes them.

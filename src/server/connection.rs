@@ -4,13 +4,13 @@ use std::{
     io,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use hyper::{
-    Request, Response,
+    Request, Response, StatusCode,
     body::Incoming,
     server::conn::{http1, http2},
     service::service_fn,
@@ -35,6 +35,9 @@ use crate::{
 
 /// Longest time for a handshake (api.md 1.1).
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// How long a client that has been told to go may still send requests: it may not have heard yet. One that never listens must not
+/// keep for ever what it would not get anew.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// Longest request line and headers, in bytes (api.md 1.4).
 const MAX_HEADERS: u32 = (1 << 20) + (4 << 10);
 /// Most streams of one HTTP/2 connection at a time.
@@ -69,6 +72,8 @@ pub(super) struct Generation {
     tls: Tls,
     /// Cancelled when these connections are to end, because the server stops or became stricter.
     ending: CancellationToken,
+    /// When the server became stricter.
+    retired: OnceLock<Duration>,
 }
 
 impl Generation {
@@ -77,12 +82,26 @@ impl Generation {
         Self {
             tls,
             ending: stopping.child_token(),
+            retired: OnceLock::new(),
         }
     }
 
+    /// Whether clients that came in under `old` might be turned away under this one.
+    pub(super) fn is_stricter_than(&self, old: &Self) -> bool {
+        self.tls.is_stricter_than(&old.tls)
+    }
+
     /// Lets its connections finish what they do, and no more.
-    pub(super) fn retire(&self) {
+    pub(super) fn retire(&self, clock: &Clock) {
+        let _ = self.retired.set(clock.elapsed());
         self.ending.cancel();
+    }
+
+    /// Whether its clients have long been told to go.
+    fn is_over(&self, clock: &Clock) -> bool {
+        self.retired
+            .get()
+            .is_some_and(|retired| clock.elapsed().saturating_sub(*retired) > FAREWELL)
     }
 }
 
@@ -167,9 +186,14 @@ async fn talk(
     let service = service_fn(|request: Request<Incoming>| {
         let busy = activity.request();
         let link = link.clone();
+        let over = generation.is_over(&context.clock);
         async move {
             let (shared, peer) = &*link;
-            let response: Response<Body> = api::serve(shared, peer, request).await;
+            let response: Response<Body> = if over {
+                misdirected()
+            } else {
+                api::serve(shared, peer, request).await
+            };
             Ok::<_, std::convert::Infallible>(response.map(|body| Sending { body, _busy: busy }))
         }
     });
@@ -199,6 +223,13 @@ async fn talk(
         )
         .await;
     }
+}
+
+/// Asks for another connection (RFC 9110 section 15.5.20).
+fn misdirected() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    response
 }
 
 /// Drives a connection, and ends it when its time is over or the server stops.

@@ -1,8 +1,7 @@
 //! The life of a server: start, serve, reload, stop (config.md 12 to 16).
 
 use std::{
-    io::{self, Write},
-    net::{SocketAddr, TcpListener, ToSocketAddrs},
+    io::Write,
     path::PathBuf,
     sync::{
         Arc,
@@ -13,47 +12,47 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::SockRef;
 use time::{OffsetDateTime, UtcOffset};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     api,
     clock::Clock,
     config::{self, Config, Env, Fallback},
-    keyring, keystore,
-    keystore::Keystore,
     memory,
-    name::KeyName,
-    secret::NoRandomness,
     state::Shared,
-    telemetry::{Level, Output, Telemetry, chain},
+    telemetry::{Level, Output, Telemetry},
     tls,
 };
 
 mod activity;
 mod assemble;
 mod banner;
+mod certificates;
 mod connection;
 mod cores;
+mod error;
+mod listen;
+mod reload;
+mod signals;
 mod wiped;
 
 use assemble::{Assembled, assemble};
 use banner::Banner;
+use certificates::Certificates;
 use connection::{Context, Generation};
 use cores::Cores;
+pub use error::Error;
+use listen::{bind, connection_limit};
+use reload::Running;
+use signals::{Signal, Signals};
 
 /// How long requests under way may go on after a signal to stop (api.md 12).
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long the last lines of the logs may take.
 const FLUSH: Duration = Duration::from_secs(1);
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 4096;
-/// Descriptors kept for everything that is not a client's connection.
-const RESERVED_FILES: u64 = 128;
-/// Most connections at a time, however many descriptors there are.
-const MAX_CONNECTIONS: u64 = 65_536;
 /// Threads that wait for keystores.
 const OUTSIDE_THREADS: usize = 2;
 
@@ -69,70 +68,6 @@ pub struct Options {
     pub require_mlock: bool,
     /// Whether to print the banner.
     pub banner: bool,
-}
-
-/// Why a server cannot start. Display says what, [`Error::hint`] what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The address cannot be listened on.
-    #[error("failed to listen on {address}")]
-    Bind {
-        /// The address as configured.
-        address: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The configuration is wrong. The text has a line for each problem.
-    #[error("{0}")]
-    Config(config::Errors),
-    /// The keystore cannot be opened.
-    #[error("failed to open the keystore")]
-    Keystore(#[source] keystore::Error),
-    /// Keys cannot be locked in memory, and `--mlock` demands it.
-    #[error("failed to lock memory: {0}")]
-    MemoryLock(String),
-    /// A key under `keys` cannot be created.
-    #[error("failed to create predefined key '{name}'")]
-    PredefinedKey {
-        /// The key.
-        name: KeyName,
-        /// Why.
-        #[source]
-        source: keyring::Error,
-    },
-    /// There is no randomness for keys.
-    #[error("failed to create a predefined key")]
-    Randomness(#[source] NoRandomness),
-    /// The system gives no threads, sockets or signals.
-    #[error("failed to start")]
-    System(#[from] io::Error),
-    /// A certificate or key file.
-    #[error(transparent)]
-    Tls(#[from] tls::Error),
-}
-
-impl Error {
-    /// What to do about it, where that is known.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Bind { source, .. } => match source.kind() {
-                io::ErrorKind::AddrInUse => Some(
-                    "another process listens there: stop it, or choose another address with --addr"
-                        .to_owned(),
-                ),
-                io::ErrorKind::PermissionDenied => {
-                    Some("ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one".to_owned())
-                }
-                _ => None,
-            },
-            Self::MemoryLock(_) => Some(
-                "grant CAP_IPC_LOCK or raise RLIMIT_MEMLOCK (LimitMEMLOCK= of the unit), or leave out --mlock"
-                    .to_owned(),
-            ),
-            _ => None,
-        }
-    }
 }
 
 /// What outlives a reload.
@@ -155,7 +90,7 @@ pub fn run(options: Options, out: &mut dyn Write) -> Result<(), Error> {
     let hardened = memory::harden();
     let config = load(&options)?;
     let telemetry = Telemetry::start(config.log, offset, &clock, Output::standard())?;
-    let mut process = Process {
+    let process = Process {
         started: clock.now_utc(),
         clock,
         telemetry,
@@ -173,7 +108,7 @@ pub fn run(options: Options, out: &mut dyn Write) -> Result<(), Error> {
         .thread_name("kes-outside")
         .enable_all()
         .build()?;
-    let result = outside.block_on(live(&mut process, config, out));
+    let result = outside.block_on(live(&process, config, out));
     process.telemetry.flush(FLUSH);
     // A store that does not answer must not keep the process.
     outside.shutdown_background();
@@ -181,21 +116,28 @@ pub fn run(options: Options, out: &mut dyn Write) -> Result<(), Error> {
 }
 
 /// From the checked configuration to the farewell.
-async fn live(process: &mut Process, config: Config, out: &mut dyn Write) -> Result<(), Error> {
+async fn live(process: &Process, config: Config, out: &mut dyn Write) -> Result<(), Error> {
     let mut signals = Signals::install()?;
     process.warn_of(&config);
+    let assembled = tokio::select! {
+        biased;
+        () = signals.stop() => return Ok(()),
+        assembled = assemble(&config, process, None) => assembled?,
+    };
     let Assembled {
         state,
         tls,
-        mut store,
+        watch,
+        store,
         warnings,
-    } = assemble(&config, process, None).await?;
+    } = assembled;
     for warning in &warnings {
         process.warn(warning);
     }
     let listener = bind(process.options.address.as_ref().unwrap_or(&config.address))?;
     let address = listener.local_addr()?;
     let stopping = CancellationToken::new();
+    let certificates = Certificates::new(watch, &tls);
     let context = Arc::new(Context {
         shared: Arc::new(Shared::new(state)),
         generation: ArcSwap::from_pointee(Generation::new(tls, &stopping)),
@@ -215,28 +157,16 @@ async fn live(process: &mut Process, config: Config, out: &mut dyn Write) -> Res
             .name("kes-accept".to_owned())
             .spawn(move || cores.accept(&listener, limit, &stop, &context))?
     };
-    process.announce(
-        out,
-        &config,
-        store.as_ref(),
+    let mut running = Running {
+        process,
+        context,
+        config,
+        store,
+        certificates,
         address,
-        "Server is up and running...",
-    );
-    let mut config = config;
-    while signals.next().await == Signal::Reload {
-        process.say("SIGHUP signal received. Reloading configuration...");
-        match reload(process, &context, &config, &store).await {
-            Ok((new, new_store)) => {
-                (config, store) = (new, new_store);
-                let event = "Reloading configuration after SIGHUP signal completed.";
-                process.announce(out, &config, store.as_ref(), address, event);
-            }
-            Err(error) => {
-                let line = format!("Failed to reload server config: {}", chain(&error));
-                process.telemetry.log.log(Level::ERROR, &line, None);
-            }
-        }
-    }
+    };
+    running.announce(out, "Server is up and running...");
+    running.until_stopped(&mut signals, out).await;
     stop.store(true, Ordering::SeqCst);
     stopping.cancel();
     process.telemetry.close_streams();
@@ -254,47 +184,69 @@ async fn live(process: &mut Process, config: Config, out: &mut dyn Write) -> Res
     Ok(())
 }
 
-/// Builds everything anew from the file, and only then swaps it. On failure everything stays as it was.
-async fn reload(
-    process: &Process,
-    context: &Context,
-    old: &Config,
-    store: &Arc<dyn Keystore>,
-) -> Result<(Config, Arc<dyn Keystore>), Error> {
-    let config = load(&process.options)?;
-    process.warn_of(&config);
-    if process.options.address.is_none() && config.address != old.address {
-        process.warn(
-            "the address in the configuration has changed: this takes effect at the next start",
-        );
+impl Running<'_> {
+    /// Reloads when told to, and takes over certificates that change, one after the other.
+    async fn until_stopped(&mut self, signals: &mut Signals, out: &mut dyn Write) {
+        let mut look = interval_at(Instant::now(), tls::EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            // Work is given up for a signal to stop; until its last step it has changed nothing.
+            tokio::select! {
+                biased;
+                signal = signals.next() => match signal {
+                    Signal::Stop => return,
+                    Signal::Reload => tokio::select! {
+                        biased;
+                        () = signals.stop() => return,
+                        () = self.reload_and_tell(out) => {}
+                    },
+                },
+                _ = look.tick() => tokio::select! {
+                    biased;
+                    () = signals.stop() => return,
+                    () = self.look_at_certificates() => {}
+                },
+            }
+        }
     }
-    // What is only in memory must not be lost by a reload.
-    let both_in_memory = matches!(
-        (&old.keystore, &config.keystore),
-        (keystore::Settings::Mem, keystore::Settings::Mem)
-    );
-    let kept = both_in_memory.then(|| store.clone());
-    let Assembled {
-        state,
-        tls,
-        store,
-        warnings,
-    } = assemble(&config, process, kept).await?;
-    for warning in &warnings {
-        process.warn(warning);
+
+    async fn reload_and_tell(&mut self, out: &mut dyn Write) {
+        self.process
+            .say("SIGHUP signal received. Reloading configuration...");
+        match self.reload().await {
+            Ok(()) => self.announce(
+                out,
+                "Reloading configuration after SIGHUP signal completed.",
+            ),
+            Err(error) => self
+                .process
+                .complain(&format!("Failed to reload server config: {}", error.line())),
+        }
     }
-    let generation = Arc::new(Generation::new(tls, &context.stopping));
-    context.shared.replace(state);
-    let before = context.generation.swap(generation);
-    // Connections of clients that were not verified, or against other roots, have to come again (decision 24).
-    if config.tls.auth && (!old.tls.auth || config.tls.ca != old.tls.ca) {
-        before.retire();
+
+    /// Prints the banner. That nobody reads it is no reason not to serve.
+    fn announce(&self, out: &mut dyn Write, event: &str) {
+        if !self.process.options.banner {
+            return;
+        }
+        let admin = &self.config.admin;
+        let banner = Banner {
+            keystore: self.store.to_string(),
+            address: self.address,
+            admin: admin.is_hash().then(|| admin.as_str()),
+            levels: self.config.log,
+            locked: self.process.locked,
+            event,
+        };
+        let _ = writeln!(out, "{banner}").and_then(|()| out.flush());
     }
-    process.telemetry.set(config.log);
-    Ok((config, store))
 }
 
 impl Process {
+    fn complain(&self, text: &str) {
+        self.telemetry.log.log(Level::ERROR, text, None);
+    }
+
     fn warn(&self, text: &str) {
         self.telemetry.log.log(Level::WARN, text, None);
     }
@@ -311,29 +263,6 @@ impl Process {
             }
         }
     }
-
-    /// Prints the banner. That nobody reads it is no reason not to serve.
-    fn announce(
-        &self,
-        out: &mut dyn Write,
-        config: &Config,
-        store: &dyn Keystore,
-        address: SocketAddr,
-        event: &str,
-    ) {
-        if !self.options.banner {
-            return;
-        }
-        let banner = Banner {
-            keystore: store.to_string(),
-            address,
-            admin: config.admin.is_hash().then(|| config.admin.as_str()),
-            levels: config.log,
-            locked: self.locked,
-            event,
-        };
-        let _ = writeln!(out, "{banner}").and_then(|()| out.flush());
-    }
 }
 
 /// Reads the configuration file.
@@ -344,96 +273,4 @@ fn load(options: &Options) -> Result<Config, Error> {
         fallback: options.fallback.clone(),
     };
     config::load(&options.config, &context).map_err(Error::Config)
-}
-
-/// Binds `HOST:PORT`; an empty host means all interfaces, IPv4 and IPv6.
-fn bind(address: &str) -> Result<TcpListener, Error> {
-    let bound = || {
-        if let Some(port) = address.strip_prefix(':') {
-            let port = port.parse().map_err(io::Error::other)?;
-            // Without IPv6 on this machine, IPv4 is all there is.
-            return listen(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port)))
-                .or_else(|_| listen(SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, port))));
-        }
-        let mut last = io::Error::other("the host has no address");
-        for address in address.to_socket_addrs()? {
-            match listen(address) {
-                Ok(listener) => return Ok(listener),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    };
-    bound().map_err(|source| Error::Bind {
-        address: address.to_owned(),
-        source,
-    })
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.cloexec(),
-        Some(Protocol::TCP),
-    )?;
-    if address.is_ipv6() {
-        // `[::]` takes IPv4 clients too, whatever the system's default is.
-        socket.set_only_v6(false)?;
-    }
-    // A restart must not wait for connections of the process before.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-/// Takes as many descriptors as the system allows, and tells how many connections that makes.
-fn connection_limit() -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let files = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
-    let files = files.unwrap_or(MAX_CONNECTIONS + RESERVED_FILES);
-    let connections = files
-        .saturating_sub(RESERVED_FILES)
-        .clamp(16, MAX_CONNECTIONS);
-    usize::try_from(connections).unwrap_or(usize::MAX)
-}
-
-/// What a signal asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Signal {
-    Reload,
-    Stop,
-}
-
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn install() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            biased;
-            _ = self.interrupt.recv() => Signal::Stop,
-            _ = self.terminate.recv() => Signal::Stop,
-            _ = self.hangup.recv() => Signal::Reload,
-        }
-    }
 }

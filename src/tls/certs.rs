@@ -5,18 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustls::{
-    RootCertStore,
-    pki_types::{
-        CertificateDer, PrivateKeyDer,
-        pem::{PemObject, SectionKind},
-    },
-};
+use rustls::{RootCertStore, pki_types::CertificateDer};
 use x509_parser::{
     extensions::GeneralName,
     prelude::{FromDer, X509Certificate},
 };
 use zeroize::Zeroizing;
+
+use crate::{
+    pem::{self, KeyError},
+    secret::Secret,
+};
 
 /// Largest file that is read as PEM.
 const MAX_FILE: u64 = 1 << 20;
@@ -24,11 +23,6 @@ const MAX_FILE: u64 = 1 << 20;
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The private key needs a password to be read.
-    #[error(
-        "https: private key is encrypted: decrypt it with `openssl pkey -in KEY -out NEW`, or make a new one with `kes identity new`"
-    )]
-    Encrypted,
     /// A file of a directory.
     #[error("{}", path.display())]
     InDirectory {
@@ -41,12 +35,15 @@ pub enum Error {
     /// The file cannot be read.
     #[error("the file cannot be read")]
     Io(#[from] io::Error),
+    /// The private key cannot be used as it is.
+    #[error("https: {0}")]
+    Key(KeyError),
     /// The file has no private key.
     #[error("https: no PEM-encoded private key found")]
     NoKey,
     /// The file has no certificate, or something else than PEM after the last block.
     #[error("https: no valid PEM data")]
-    NoPem,
+    NoPem(#[source] Option<pem::Error>),
     /// The file is larger than any certificate file.
     #[error("the file is larger than 1 MiB")]
     TooLarge,
@@ -55,59 +52,97 @@ pub enum Error {
     UnsupportedBlock(String),
 }
 
+impl Error {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::InDirectory { source, .. } => source.hint(),
+            Self::Key(error) => Some(error.hint("'tls.password' in the configuration")),
+            Self::UnsupportedBlock(label) if label == "EC PARAMETERS" => {
+                Some("delete that block: the key says itself which curve it is of".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Reads a certificate chain, leaf first.
 ///
 /// # Errors
 /// [`Error`] if there is no certificate, or anything else than certificates.
-pub fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    certificates(&read(path)?)
+pub fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let mut chain = Vec::new();
+    for block in pem::blocks(text) {
+        let block = block.map_err(|error| Error::NoPem(Some(error)))?;
+        if !block.is_certificate() {
+            return Err(Error::UnsupportedBlock(block.label().to_owned()));
+        }
+        chain.push(CertificateDer::from(block.der().to_vec()));
+    }
+    if chain.is_empty() || !ends_with_block(text) {
+        return Err(Error::NoPem(None));
+    }
+    Ok(chain)
 }
 
-/// Reads the first private key of a file; certificates in it are passed over. A password that is configured for a clear key is not
-/// needed and thus ignored (api.md 1.3).
+/// Reads the first private key, as DER of any of the three forms; certificates before it are passed over, what stands behind it is not
+/// looked at. A password that is configured for a clear key is not needed and thus ignored (api.md 1.3).
 ///
 /// # Errors
-/// [`Error`] if there is none, or if it is encrypted.
-pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
-    let text = read(path)?;
-    for label in labels(&text) {
-        match label {
-            "CERTIFICATE" => {}
-            "ENCRYPTED PRIVATE KEY" => return Err(Error::Encrypted),
-            label if label == "PRIVATE KEY" || label.ends_with(" PRIVATE KEY") => break,
-            other => return Err(Error::UnsupportedBlock(other.to_owned())),
+/// [`Error`] if there is none, or if it cannot be decrypted.
+pub fn key(text: &[u8], password: Option<&Secret>) -> Result<Zeroizing<Vec<u8>>, Error> {
+    for block in pem::blocks(text) {
+        let block = block.map_err(|error| Error::NoPem(Some(error)))?;
+        if block.is_private_key() {
+            return block.private_key(password).map_err(Error::Key);
+        }
+        if !block.is_certificate() {
+            return Err(Error::UnsupportedBlock(block.label().to_owned()));
         }
     }
-    if contains(&text, b"Proc-Type: 4,ENCRYPTED") {
-        return Err(Error::Encrypted);
-    }
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| Error::NoKey)
+    Err(Error::NoKey)
 }
 
-/// Reads trusted certificates: a file, or every file of a directory.
+/// The files that `path` stands for: itself, or the files of the directory that it is, sorted.
 ///
 /// # Errors
-/// [`Error`] at the first file that is not made of certificates.
-pub fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+/// [`Error::Io`] if it cannot be looked at.
+pub fn files(path: &Path) -> Result<Vec<PathBuf>, Error> {
     if !fs::metadata(path)?.is_dir() {
-        return chain(path);
+        return Ok(vec![path.to_owned()]);
     }
-    let mut all = Vec::new();
+    let mut files = Vec::new();
     for entry in fs::read_dir(path)? {
         let entry = entry?;
-        let path = entry.path();
         // Kubernetes mounts a volume as links into a directory `..data`: neither is a certificate.
-        if entry.file_name().as_encoded_bytes().starts_with(b"..") || fs::metadata(&path)?.is_dir()
-        {
+        if entry.file_name().as_encoded_bytes().starts_with(b"..") {
             continue;
         }
-        let certs = chain(&path).map_err(|source| Error::InDirectory {
-            path,
-            source: Box::new(source),
-        })?;
-        all.extend(certs);
+        let path = entry.path();
+        // A link that leads nowhere is a file that cannot be read, and is to be told.
+        if !fs::metadata(&path).is_ok_and(|file| file.is_dir()) {
+            files.push(path);
+        }
     }
-    Ok(all)
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// Reads a file, wiped when dropped.
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::TooLarge`].
+pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    // A special file has no length: what is not a regular file is read through the same bound.
+    let file = fs::File::open(path)?;
+    let size = file.metadata()?.len().min(MAX_FILE + 1);
+    let capacity = usize::try_from(size).unwrap_or(0) + 1;
+    let mut text = Zeroizing::new(Vec::with_capacity(capacity));
+    io::Read::read_to_end(&mut io::Read::take(file, MAX_FILE + 1), &mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(Error::TooLarge);
+    }
+    Ok(text)
 }
 
 /// The system's trusted roots; none if the system has none.
@@ -132,49 +167,7 @@ pub fn names_a_host(cert: &CertificateDer<'_>) -> bool {
         .any(|name| matches!(name, GeneralName::DNSName(_) | GeneralName::IPAddress(_)))
 }
 
-fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
-    if let Some(other) = labels(text).find(|label| *label != "CERTIFICATE") {
-        return Err(Error::UnsupportedBlock(other.to_owned()));
-    }
-    let blocks = <(SectionKind, Vec<u8>)>::pem_slice_iter(text)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| Error::NoPem)?;
-    let certs: Vec<_> = blocks
-        .into_iter()
-        .map(|(_, der)| CertificateDer::from(der))
-        .collect();
-    if certs.is_empty() || !ends_with_block(text) {
-        return Err(Error::NoPem);
-    }
-    Ok(certs)
-}
-
-/// The types of the PEM blocks, in their order.
-fn labels(text: &[u8]) -> impl Iterator<Item = &str> {
-    text.split(|b| *b == b'\n').filter_map(|line| {
-        let line = line.trim_ascii().strip_prefix(b"-----BEGIN ")?;
-        std::str::from_utf8(line.strip_suffix(b"-----")?).ok()
-    })
-}
-
 fn ends_with_block(text: &[u8]) -> bool {
     let last = text.trim_ascii().rsplit(|b| *b == b'\n').next();
     last.is_some_and(|line| line.trim_ascii().starts_with(b"-----END "))
-}
-
-fn contains(text: &[u8], what: &[u8]) -> bool {
-    text.windows(what.len()).any(|window| window == what)
-}
-
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-    // A special file has no length: what is not a regular file is read through the same bound.
-    let file = fs::File::open(path)?;
-    let size = file.metadata()?.len().min(MAX_FILE + 1);
-    let capacity = usize::try_from(size).unwrap_or(0) + 1;
-    let mut text = Zeroizing::new(Vec::with_capacity(capacity));
-    io::Read::read_to_end(&mut io::Read::take(file, MAX_FILE + 1), &mut text)?;
-    if text.len() as u64 > MAX_FILE {
-        return Err(Error::TooLarge);
-    }
-    Ok(text)
 }

@@ -1,21 +1,36 @@
 //! TLS: certificates, what is asked of clients, and who a client is (api.md 1).
 
-use std::{io, path::PathBuf, sync::Arc};
-
-use rustls::{
-    ServerConfig,
-    crypto::CryptoProvider,
-    pki_types::CertificateDer,
-    server::{ServerSessionMemoryCache, danger::ClientCertVerifier},
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor},
+    server::{ServerSessionMemoryCache, danger::ClientCertVerifier},
+    sign::{CertifiedKey, SingleCertAndKey},
+};
+use sha2::{Digest as _, Sha256};
+
 pub mod certs;
+mod files;
 mod peer;
+mod validity;
 mod verify;
 mod version1;
+mod watch;
 
+use files::Files;
 pub use peer::Peer;
+pub use validity::{Notice, Reminder, Standing, Validity};
 use verify::ClientVerifier;
+pub use watch::{EVERY, Watch};
+
+use crate::secret::Secret;
 
 /// How many sessions a server remembers for resumption. One session takes about a kilobyte.
 const SESSIONS: usize = 1024;
@@ -26,12 +41,21 @@ pub struct Settings {
     pub cert: PathBuf,
     /// The private key, PEM.
     pub key: PathBuf,
+    /// What the private key is encrypted with.
+    pub password: Option<Secret>,
     /// Whether client certificates must chain to a trusted root.
     pub verify_clients: bool,
     /// Roots to trust beside the system's: a PEM file or a directory of them.
     pub ca: Option<PathBuf>,
     /// Whether a client may come without a certificate; it then reaches only what needs none.
     pub optional: bool,
+}
+
+impl Settings {
+    /// The roots that are needed.
+    fn authorities(&self) -> Option<&Path> {
+        self.ca.as_deref().filter(|_| self.verify_clients)
+    }
 }
 
 /// Why TLS cannot be set up. The texts name the file.
@@ -78,6 +102,15 @@ pub enum Error {
     /// The certificate names no host.
     #[error("invalid TLS certificate: certificate does not contain any DNS or IP address as SAN")]
     NoSubjectAltName,
+    /// The TLS library has no use for the private key.
+    #[error("TLS private key {} is malformed or of an unsupported kind", path.display())]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rustls::Error,
+    },
     /// No root to verify clients against.
     #[error("tls.auth is on, but no root certificate can be trusted")]
     NoRoots(#[source] rustls::server::VerifierBuilderError),
@@ -86,69 +119,115 @@ pub enum Error {
     Setup(#[from] rustls::Error),
 }
 
+impl Error {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Ca { source, .. } | Self::Certificate { source, .. } | Self::Key { source, .. } => {
+                source.hint()
+            }
+            Self::Mismatch { .. } => Some(
+                "the first certificate of the file must be the one that was made for the private key"
+                    .to_owned(),
+            ),
+            Self::NoSubjectAltName => Some(
+                "make one with 'kes identity new --ip ADDRESS --dns NAME --key FILE --cert FILE'"
+                    .to_owned(),
+            ),
+            Self::NoRoots(_) => Some("set 'tls.ca' to the authority of the clients".to_owned()),
+            Self::UnknownKey { .. } => Some(
+                "use RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, or Ed25519".to_owned(),
+            ),
+            Self::Setup(_) => None,
+        }
+    }
+}
+
+/// A root, by its hash.
+type Root = [u8; 32];
+
 /// TLS as one server configuration has it. Connections made with an older one keep it.
 pub struct Tls {
     config: Arc<ServerConfig>,
     verifier: Arc<ClientVerifier>,
+    validity: Option<Validity>,
+    mandatory: bool,
+    /// Who may vouch for clients; `None` if nobody has to.
+    roots: Option<BTreeSet<Root>>,
+    fingerprint: [u8; 32],
 }
 
 impl Tls {
-    /// Reads the files and builds the configuration.
-    ///
-    /// # Errors
-    /// [`Error`], naming the file.
-    pub fn load(settings: &Settings) -> Result<Self, Error> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let chain = certs::chain(&settings.cert).map_err(|source| Error::Certificate {
+    /// Builds the configuration from what the files hold.
+    fn build(settings: &Settings, files: Files) -> Result<Self, Error> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let digest = files.digest();
+        let chain = files.cert.and_then(|text| certs::chain(&text));
+        let chain = chain.map_err(|source| Error::Certificate {
             path: settings.cert.clone(),
             source,
         })?;
         if !chain.first().is_some_and(certs::names_a_host) {
             return Err(Error::NoSubjectAltName);
         }
-        let key = certs::key(&settings.key).map_err(|source| Error::Key {
-            path: settings.key.clone(),
-            source,
-        })?;
-        let verifier = Arc::new(Self::verifier(settings, &provider)?);
+        let validity = Validity::of_chain(&chain);
+        let certified = Arc::new(certified(settings, chain, files.key)?);
+        let roots = if settings.verify_clients {
+            Some(roots(settings, files.ca)?)
+        } else {
+            None
+        };
+        let known: Option<BTreeSet<Root>> = roots
+            .as_ref()
+            .map(|roots| roots.roots.iter().map(root).collect());
+        let mandatory = !settings.optional;
+        let verifier = Arc::new(match roots {
+            None => ClientVerifier::any(&provider, mandatory),
+            Some(roots) => {
+                ClientVerifier::verified(&provider, mandatory, roots).map_err(Error::NoRoots)?
+            }
+        });
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_client_cert_verifier(verifier.clone())
-            .with_single_cert(chain, key)
-            .map_err(|source| Error::Mismatch {
-                cert: settings.cert.clone(),
-                key: settings.key.clone(),
-                source,
-            })?;
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
-        // Clients in Go resume TLS 1.2 by tickets only. The key is this configuration's own, so a reload voids all tickets.
-        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+        // Clients in Go resume TLS 1.2 by tickets only. The key is this configuration's own, so the next one voids all tickets.
+        config.ticketer = aws_lc_rs::Ticketer::new()?;
+        let mut fingerprint = Sha256::new().chain_update(digest);
+        for root in known.iter().flatten() {
+            fingerprint.update(root);
+        }
         Ok(Self {
             config: Arc::new(config),
             verifier,
+            validity,
+            mandatory,
+            roots: known,
+            fingerprint: fingerprint.finalize().into(),
         })
     }
 
-    fn verifier(
-        settings: &Settings,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<ClientVerifier, Error> {
-        let mandatory = !settings.optional;
-        if !settings.verify_clients {
-            return Ok(ClientVerifier::any(provider, mandatory));
-        }
-        let mut roots = certs::system_roots();
-        if let Some(path) = &settings.ca {
-            let extra = certs::authorities(path).map_err(|source| Error::Ca {
-                path: path.clone(),
-                source,
-            })?;
-            for cert in extra {
-                roots.add(cert)?;
-            }
-        }
-        ClientVerifier::verified(provider, mandatory, roots).map_err(Error::NoRoots)
+    /// Equal for two that were built from the same files with equal settings and equal roots of the system.
+    fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
+    }
+
+    /// When the server's certificate holds.
+    pub fn validity(&self) -> Option<&Validity> {
+        self.validity.as_ref()
+    }
+
+    /// Whether a client that came in under `old` might be turned away here: an authority is gone, or certificates are asked for or
+    /// verified where they were not (decision 24).
+    pub fn is_stricter_than(&self, old: &Self) -> bool {
+        let fewer_roots = match (&old.roots, &self.roots) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(old), Some(new)) => !old.is_subset(new),
+        };
+        fewer_roots || (self.mandatory && !old.mandatory)
     }
 
     /// The configuration for the next handshake.
@@ -171,3 +250,85 @@ impl Tls {
         }
     }
 }
+
+/// The chain with its private key, if they belong together.
+fn certified(
+    settings: &Settings,
+    chain: Vec<CertificateDer<'static>>,
+    key: files::Content,
+) -> Result<CertifiedKey, Error> {
+    let key = key.and_then(|text| certs::key(&text, settings.password.as_ref()));
+    let key = key.map_err(|source| Error::Key {
+        path: settings.key.clone(),
+        source,
+    })?;
+    let unknown = |source| Error::UnknownKey {
+        path: settings.key.clone(),
+        source,
+    };
+    // Borrowed, so that the clear key exists once, in a buffer that is wiped.
+    let der = PrivateKeyDer::try_from(key.as_slice())
+        .map_err(|text| unknown(rustls::Error::General(text.to_owned())))?;
+    let signer = aws_lc_rs::sign::any_supported_type(&der).map_err(unknown)?;
+    let certified = CertifiedKey::new(chain, signer);
+    match certified.keys_match() {
+        // All kinds of keys that the library knows tell their public key.
+        Ok(()) => Ok(certified),
+        Err(source) => Err(Error::Mismatch {
+            cert: settings.cert.clone(),
+            key: settings.key.clone(),
+            source,
+        }),
+    }
+}
+
+/// What makes a root this one: its name, its key, and what it may vouch for.
+fn root(anchor: &TrustAnchor<'_>) -> Root {
+    let constraints = anchor.name_constraints.as_ref();
+    let mut hash = Sha256::new();
+    for part in [
+        Some(&anchor.subject),
+        Some(&anchor.subject_public_key_info),
+        constraints,
+    ] {
+        let bytes = part.map_or(&[][..], |der| der.as_ref());
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    }
+    hash.finalize().into()
+}
+
+/// The system's roots and those of the files.
+fn roots(
+    settings: &Settings,
+    files: Option<Result<Vec<(PathBuf, files::Content)>, certs::Error>>,
+) -> Result<RootCertStore, Error> {
+    let mut roots = certs::system_roots();
+    let (Some(path), Some(files)) = (settings.authorities(), files) else {
+        return Ok(roots);
+    };
+    let wrong = |source| Error::Ca {
+        path: path.to_owned(),
+        source,
+    };
+    for (file, content) in files.map_err(wrong)? {
+        let chain = content.and_then(|text| certs::chain(&text));
+        let chain = chain.map_err(|source| {
+            wrong(if file == path {
+                source
+            } else {
+                certs::Error::InDirectory {
+                    path: file,
+                    source: Box::new(source),
+                }
+            })
+        })?;
+        for cert in chain {
+            roots.add(cert)?;
+        }
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests;

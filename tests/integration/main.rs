@@ -27,4 +27,6 @@ mod secrets;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod vectors_authz;

@@ -50,6 +50,12 @@ impl Cert {
         Self::self_signed(&rcgen::PKCS_ED25519, params.unwrap())
     }
 
+    /// A server's that was valid once.
+    pub(crate) fn expired_server() -> Self {
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]);
+        Self::self_signed(&rcgen::PKCS_ED25519, expired(params.unwrap()))
+    }
+
     /// An authority's, which can sign others.
     pub(crate) fn authority() -> Self {
         let mut params = named("authority");

@@ -33,6 +33,8 @@ pub(crate) struct Setup {
     flags: Vec<&'static str>,
     /// User, and how much it may lock in KiB.
     user: Option<(u32, u64)>,
+    /// Its certificate and key, as PEM, where the test brings its own.
+    shown: Option<(String, String)>,
 }
 
 impl Setup {
@@ -48,7 +50,20 @@ impl Setup {
             zone: None,
             flags: Vec::new(),
             user: None,
+            shown: None,
         }
+    }
+
+    /// Shows this certificate, rather than one of its own.
+    pub(crate) fn shows(mut self, cert: String, key: String) -> Self {
+        self.shown = Some((cert, key));
+        self
+    }
+
+    /// The private key is encrypted.
+    pub(crate) fn key_password(mut self, password: &str) -> Self {
+        let _ = writeln!(self.tls, "  password: {}", serde_json::json!(password));
+        self
     }
 
     /// Keeps keys in files, in [`Server::keys`].
@@ -143,9 +158,12 @@ impl Setup {
 
     /// Writes the server's files to `folder`.
     fn command(&self, folder: &Path) -> Command {
-        let cert = Cert::server();
-        fs::write(folder.join("server.key"), cert.key_pem()).unwrap();
-        fs::write(folder.join("server.pem"), cert.pem()).unwrap();
+        let (cert, key) = self.shown.clone().unwrap_or_else(|| {
+            let cert = Cert::server();
+            (cert.pem(), cert.key_pem())
+        });
+        fs::write(folder.join("server.key"), key).unwrap();
+        fs::write(folder.join("server.pem"), cert).unwrap();
         fs::write(folder.join("kes.yml"), self.yaml(folder)).unwrap();
         let program = env!("CARGO_BIN_EXE_kes");
         let mut command = match self.user {
@@ -274,6 +292,21 @@ impl Server {
     /// Where keys in files are.
     pub(crate) fn keys(&self) -> PathBuf {
         self.folder.path().join("keys")
+    }
+
+    /// Where its files are: `server.pem`, `server.key` and `kes.yml`.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks for the configuration to be read again, as it is.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
     }
 
     /// Writes a new configuration and asks for it to be read. The answer is in the output.
