@@ -60,7 +60,28 @@ pub enum Error {
 /// # Errors
 /// [`Error`] if there is no certificate, or anything else than certificates.
 pub fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    certificates(&read(path)?)
+    chain_of(&read(path)?)
+}
+
+/// The certificate chain in `text`, leaf first.
+///
+/// # Errors
+/// [`Error`] if there is no certificate, or anything else than certificates.
+pub fn chain_of(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    if let Some(other) = labels(text).find(|label| *label != "CERTIFICATE") {
+        return Err(Error::UnsupportedBlock(other.to_owned()));
+    }
+    let blocks = <(SectionKind, Vec<u8>)>::pem_slice_iter(text)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| Error::NoPem)?;
+    let certs: Vec<_> = blocks
+        .into_iter()
+        .map(|(_, der)| CertificateDer::from(der))
+        .collect();
+    if certs.is_empty() || !ends_with_block(text) {
+        return Err(Error::NoPem);
+    }
+    Ok(certs)
 }
 
 /// Reads the first private key of a file; certificates in it are passed over. A password that is configured for a clear key is not
@@ -69,8 +90,15 @@ pub fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
 /// # Errors
 /// [`Error`] if there is none, or if it is encrypted.
 pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
-    let text = read(path)?;
-    for label in labels(&text) {
+    key_of(&read(path)?)
+}
+
+/// The first private key in `text`; certificates are passed over.
+///
+/// # Errors
+/// [`Error`] if there is none, or if it is encrypted.
+pub fn key_of(text: &[u8]) -> Result<PrivateKeyDer<'static>, Error> {
+    for label in labels(text) {
         match label {
             "CERTIFICATE" => {}
             "ENCRYPTED PRIVATE KEY" => return Err(Error::Encrypted),
@@ -78,10 +106,10 @@ pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
             other => return Err(Error::UnsupportedBlock(other.to_owned())),
         }
     }
-    if contains(&text, b"Proc-Type: 4,ENCRYPTED") {
+    if contains(text, b"Proc-Type: 4,ENCRYPTED") {
         return Err(Error::Encrypted);
     }
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| Error::NoKey)
+    PrivateKeyDer::from_pem_slice(text).map_err(|_| Error::NoKey)
 }
 
 /// Reads trusted certificates: a file, or every file of a directory.
@@ -130,23 +158,6 @@ pub fn names_a_host(cert: &CertificateDer<'_>) -> bool {
         .general_names
         .iter()
         .any(|name| matches!(name, GeneralName::DNSName(_) | GeneralName::IPAddress(_)))
-}
-
-fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
-    if let Some(other) = labels(text).find(|label| *label != "CERTIFICATE") {
-        return Err(Error::UnsupportedBlock(other.to_owned()));
-    }
-    let blocks = <(SectionKind, Vec<u8>)>::pem_slice_iter(text)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| Error::NoPem)?;
-    let certs: Vec<_> = blocks
-        .into_iter()
-        .map(|(_, der)| CertificateDer::from(der))
-        .collect();
-    if certs.is_empty() || !ends_with_block(text) {
-        return Err(Error::NoPem);
-    }
-    Ok(certs)
 }
 
 /// The types of the PEM blocks, in their order.

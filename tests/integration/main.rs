@@ -9,6 +9,8 @@ mod compat;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod keystore;
