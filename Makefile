@@ -38,7 +38,7 @@ check: ## the fast part: format, lints, unit, documentation and API tests
 	cargo test $(LOCKED) --test integration
 
 .PHONY: test
-test: check docs deny no-features test-go ## everything, with the tools it needs; what .ci/run calls
+test: check docs deny no-features fuzz-smoke test-go ## everything, with the tools it needs; what .ci/run calls
 
 .PHONY: docs
 docs:
@@ -68,6 +68,15 @@ test-go:
 	cd tests/kesd && go vet ./...
 	cd tests/sdk && go vet ./... && go test -v -count=1 -timeout 5m ./...
 	cd tests/minio && go vet ./... && go test -v -count=1 -timeout 10m ./...
+
+# Long: optimised, under the address sanitizer. Smoke: quick to build, a few seconds for each target.
+.PHONY: fuzz fuzz-smoke
+fuzz: ## every parser of outside bytes, 300 seconds each (TIME=seconds, TARGETS='pem config')
+	tests/tools/install cargo-fuzz
+	scripts/fuzz long $(or $(TIME),300) $(TARGETS)
+fuzz-smoke:
+	tests/tools/install cargo-fuzz
+	scripts/fuzz smoke 5
 
 .PHONY: bench
 bench: export KES_BIN := $(CARGO_TARGET_DIR)/release/kes
