@@ -71,13 +71,13 @@ impl Shared {
         Self(ArcSwap::from_pointee(state))
     }
 
-    /// The snapshot that a request keeps to its end.
+    /// The snapshot that a request keeps to its end. Costs no write to memory that other cores read, as counting references would.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that loads the snapshot"
     )]
-    pub fn current(&self) -> Arc<State> {
-        self.0.load_full()
+    pub fn current(&self) -> impl std::ops::Deref<Target = Arc<State>> + use<> {
+        self.0.load()
     }
 
     /// Puts `state` in the place of the current one. Requests under way keep theirs.

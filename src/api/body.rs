@@ -111,11 +111,7 @@ async fn data(body: &mut Incoming) -> Option<Bytes> {
 }
 
 /// The body of a response.
-pub struct Body {
-    kind: Kind,
-    /// Dropped when the response has been sent, or will not be.
-    on_end: Option<Box<dyn Send>>,
-}
+pub struct Body(Kind);
 
 enum Kind {
     Full(Option<Bytes>),
@@ -125,30 +121,17 @@ enum Kind {
 impl Body {
     /// No bytes.
     pub fn empty() -> Self {
-        Self::full(Bytes::new())
+        Self(Kind::Full(None))
     }
 
     /// These bytes.
     pub fn full(bytes: Bytes) -> Self {
-        Self {
-            kind: Kind::Full((!bytes.is_empty()).then_some(bytes)),
-            on_end: None,
-        }
+        Self(Kind::Full((!bytes.is_empty()).then_some(bytes)))
     }
 
     /// What a log sends, until the subscription ends.
     pub fn stream(events: Subscription) -> Self {
-        Self {
-            kind: Kind::Stream(events),
-            on_end: None,
-        }
-    }
-
-    /// Keeps `guard` until the response has been sent, or will not be.
-    #[must_use]
-    pub fn until_sent(mut self, guard: impl Send + 'static) -> Self {
-        self.on_end = Some(Box::new(guard));
-        self
+        Self(Kind::Stream(events))
     }
 }
 
@@ -160,7 +143,7 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        match &mut self.kind {
+        match &mut self.0 {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Stream(events) => events
                 .poll_next(cx)
@@ -169,11 +152,11 @@ impl HttpBody for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.kind, Kind::Full(None))
+        matches!(self.0, Kind::Full(None))
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.kind {
+        match &self.0 {
             Kind::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }

@@ -11,8 +11,8 @@ use crate::{
 };
 
 /// `GET /v1/identity/describe/`.
-pub(super) async fn describe(call: Call) -> Result<Reply, Error> {
-    let state = &call.state;
+pub(super) async fn describe(call: Call<'_>) -> Result<Reply, Error> {
+    let state = call.state;
     if call.resource == state.admin.as_str() {
         return Reply::json(&IdentityInfo {
             admin: true,
@@ -21,7 +21,7 @@ pub(super) async fn describe(call: Call) -> Result<Reply, Error> {
             created_by: String::new(),
         });
     }
-    let assigned = state.identities.get(call.resource.as_str());
+    let assigned = state.identities.get(call.resource);
     let assigned = assigned.ok_or(Error::NotFound(Named::Identity))?;
     Reply::json(&IdentityInfo {
         admin: false,
@@ -32,7 +32,7 @@ pub(super) async fn describe(call: Call) -> Result<Reply, Error> {
 }
 
 /// `GET /v1/identity/list/`: all identities that have a policy, and the admin.
-pub(super) async fn list(call: Call) -> Result<Reply, Error> {
+pub(super) async fn list(call: Call<'_>) -> Result<Reply, Error> {
     let pattern = call.pattern()?;
     let mut identities: Vec<&str> = call.state.identities.keys().map(Identity::as_str).collect();
     identities.push(call.state.admin.as_str());
@@ -44,8 +44,8 @@ pub(super) async fn list(call: Call) -> Result<Reply, Error> {
 }
 
 /// `GET /v1/identity/self/describe`: tells any caller who it is and what it may do.
-pub(super) async fn describe_self(call: Call) -> Result<Reply, Error> {
-    let state = &call.state;
+pub(super) async fn describe_self(call: Call<'_>) -> Result<Reply, Error> {
+    let state = call.state;
     let unknown = Error::NotFound(Named::Identity);
     let Some(identity) = call.permit.identity() else {
         return Err(unknown);

@@ -28,7 +28,7 @@ const LISTING: usize = 1_000_000;
 const NAMES: usize = 250_000;
 
 /// `PUT /v1/key/create/`.
-pub(super) async fn create(call: Call) -> Result<Reply, Error> {
+pub(super) async fn create(call: Call<'_>) -> Result<Reply, Error> {
     let name = call.key_name()?;
     let key = KeyVersion::generate(
         Cipher::for_this_cpu(),
@@ -40,7 +40,7 @@ pub(super) async fn create(call: Call) -> Result<Reply, Error> {
 }
 
 /// `PUT /v1/key/import/`: the current form of the body, and the older ones (decision 19).
-pub(super) async fn import(call: Call) -> Result<Reply, Error> {
+pub(super) async fn import(call: Call<'_>) -> Result<Reply, Error> {
     let name = call.key_name()?;
     let body = Import::parse(call.body()).map_err(|_| Error::ImportBody)?;
     // The oldest bodies have `bytes` only, and mean AES256.
@@ -71,14 +71,14 @@ pub(super) async fn import(call: Call) -> Result<Reply, Error> {
     store(&call, &name, &key).await
 }
 
-async fn store(call: &Call, name: &KeyName, key: &KeyVersion) -> Result<Reply, Error> {
+async fn store(call: &Call<'_>, name: &KeyName, key: &KeyVersion) -> Result<Reply, Error> {
     let created = call.state.keys.create(name, key).await;
     created.map_err(|error| Error::store("create key", error))?;
     Ok(Reply::empty().with_message(format!("secret key '{name}' created")))
 }
 
 /// `GET /v1/key/describe/`.
-pub(super) async fn describe(call: Call) -> Result<Reply, Error> {
+pub(super) async fn describe(call: Call<'_>) -> Result<Reply, Error> {
     let name = call.key_name()?;
     let key = fetch(&call, &name).await?;
     Reply::json(&KeyInfo {
@@ -90,7 +90,7 @@ pub(super) async fn describe(call: Call) -> Result<Reply, Error> {
 }
 
 /// `GET /v1/key/list/`: all names at once as long as the body stays below what clients read (api.md 8).
-pub(super) async fn list(call: Call) -> Result<Reply, Error> {
+pub(super) async fn list(call: Call<'_>) -> Result<Reply, Error> {
     let pattern = call.pattern()?;
     let page = call.state.keys.list(&pattern, NAMES).await;
     let page = page.map_err(|source| Error::Store {
@@ -118,7 +118,7 @@ pub(super) async fn list(call: Call) -> Result<Reply, Error> {
 }
 
 /// `DELETE /v1/key/delete/`.
-pub(super) async fn delete(call: Call) -> Result<Reply, Error> {
+pub(super) async fn delete(call: Call<'_>) -> Result<Reply, Error> {
     let name = call.key_name()?;
     let deleted = call.state.keys.delete(&name).await;
     deleted.map_err(|error| Error::store("delete key", error))?;
@@ -126,7 +126,7 @@ pub(super) async fn delete(call: Call) -> Result<Reply, Error> {
 }
 
 /// `PUT /v1/key/encrypt/`.
-pub(super) async fn encrypt(call: Call) -> Result<Reply, Error> {
+pub(super) async fn encrypt(call: Call<'_>) -> Result<Reply, Error> {
     let name = call.key_name()?;
     let body = Encrypt::parse(call.body()).map_err(|_| Error::Body)?;
     let key = fetch(&call, &name).await?;
@@ -137,7 +137,7 @@ pub(super) async fn encrypt(call: Call) -> Result<Reply, Error> {
 }
 
 /// `PUT /v1/key/generate/`: a data key, in plain and encrypted.
-pub(super) async fn generate(call: Call) -> Result<Reply, Error> {
+pub(super) async fn generate(call: Call<'_>) -> Result<Reply, Error> {
     let failed = "failed to generate encryption key";
     let name = call.key_name()?;
     // Only who declares that there is no body gets a data key without context: a body that was lost on its way must not (api.md 7.12).
@@ -159,7 +159,7 @@ pub(super) async fn generate(call: Call) -> Result<Reply, Error> {
 }
 
 /// `PUT /v1/key/decrypt/`.
-pub(super) async fn decrypt(call: Call) -> Result<Reply, Error> {
+pub(super) async fn decrypt(call: Call<'_>) -> Result<Reply, Error> {
     let name = call.key_name()?;
     let body = Decrypt::parse(call.body()).map_err(|_| Error::Body)?;
     let key = fetch(&call, &name).await?;
@@ -173,7 +173,7 @@ pub(super) async fn decrypt(call: Call) -> Result<Reply, Error> {
 }
 
 /// `PUT /v1/key/bulk/decrypt/`: all entries or none.
-pub(super) async fn bulk_decrypt(call: Call) -> Result<Reply, Error> {
+pub(super) async fn bulk_decrypt(call: Call<'_>) -> Result<Reply, Error> {
     let name = call.key_name()?;
     // Here the key is looked up before the body is read, as the predecessor did.
     let key = fetch(&call, &name).await?;
@@ -191,7 +191,7 @@ pub(super) async fn bulk_decrypt(call: Call) -> Result<Reply, Error> {
 }
 
 /// `PUT /v1/key/hmac/`.
-pub(super) async fn hmac(call: Call) -> Result<Reply, Error> {
+pub(super) async fn hmac(call: Call<'_>) -> Result<Reply, Error> {
     let name = call.key_name()?;
     let body = Hmac::parse(call.body()).map_err(|_| Error::Body)?;
     let key = fetch(&call, &name).await?;
@@ -199,7 +199,7 @@ pub(super) async fn hmac(call: Call) -> Result<Reply, Error> {
     Ok(Reply::bytes(write::secrets(&[("hmac", &sum)])))
 }
 
-async fn fetch(call: &Call, name: &KeyName) -> Result<Arc<KeyVersion>, Error> {
+async fn fetch(call: &Call<'_>, name: &KeyName) -> Result<Arc<KeyVersion>, Error> {
     let key = call.state.keys.get(name).await;
     key.map_err(|error| match error.kind() {
         keyring::Kind::NotFound => Error::NotFound(Named::Key),
@@ -211,7 +211,7 @@ async fn fetch(call: &Call, name: &KeyName) -> Result<Arc<KeyVersion>, Error> {
 }
 
 /// Who makes a key. Empty for a caller without a certificate, who cannot get here unless a route is open to all.
-fn creator(call: &Call) -> &str {
+fn creator<'a>(call: &'a Call<'_>) -> &'a str {
     call.permit
         .identity()
         .map_or("", crate::identity::Identity::as_str)

@@ -6,11 +6,11 @@ use super::{
 };
 
 /// `GET /v1/log/error`.
-pub(super) async fn error(call: Call) -> Result<Reply, Error> {
+pub(super) async fn error(call: Call<'_>) -> Result<Reply, Error> {
     Ok(Reply::stream(call.state.telemetry.log.subscribe()))
 }
 
 /// `GET /v1/log/audit`.
-pub(super) async fn audit(call: Call) -> Result<Reply, Error> {
+pub(super) async fn audit(call: Call<'_>) -> Result<Reply, Error> {
     Ok(Reply::stream(call.state.telemetry.audit.subscribe()))
 }

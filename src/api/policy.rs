@@ -13,20 +13,20 @@ use crate::{
 };
 
 /// `GET /v1/policy/describe/`.
-pub(super) async fn describe(call: Call) -> Result<Reply, Error> {
+pub(super) async fn describe(call: Call<'_>) -> Result<Reply, Error> {
     find(&call)?;
     Reply::json(&PolicyInfo {
-        name: call.resource,
+        name: call.resource.to_owned(),
         created_at: call.state.started,
         created_by: call.state.admin.to_string(),
     })
 }
 
 /// `GET /v1/policy/read/`.
-pub(super) async fn read(call: Call) -> Result<Reply, Error> {
+pub(super) async fn read(call: Call<'_>) -> Result<Reply, Error> {
     let policy = find(&call)?;
     Reply::json(&PolicyRules {
-        name: call.resource,
+        name: call.resource.to_owned(),
         allow: rules(policy.allow()),
         deny: rules(policy.deny()),
         created_at: call.state.started,
@@ -35,7 +35,7 @@ pub(super) async fn read(call: Call) -> Result<Reply, Error> {
 }
 
 /// `GET /v1/policy/list/`.
-pub(super) async fn list(call: Call) -> Result<Reply, Error> {
+pub(super) async fn list(call: Call<'_>) -> Result<Reply, Error> {
     let pattern = call.pattern()?;
     let names = call.state.policies.keys().map(PolicyName::as_str);
     Reply::json(&PolicyList {
@@ -52,7 +52,7 @@ pub(super) fn rules(rules: &[Pattern]) -> Rules {
         .collect()
 }
 
-fn find(call: &Call) -> Result<Arc<Policy>, Error> {
-    let policy = call.state.policies.get(call.resource.as_str());
+fn find(call: &Call<'_>) -> Result<Arc<Policy>, Error> {
+    let policy = call.state.policies.get(call.resource);
     policy.cloned().ok_or(Error::NotFound(Named::Policy))
 }

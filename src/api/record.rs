@@ -1,14 +1,14 @@
 //! [`Record`]: what is written down about one request that reached a route: its audit event, its line in the error log, its place
 //! in the metrics. Written once, whatever way the request ends.
 
-use std::{error::Error as _, fmt::Write as _, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use hyper::StatusCode;
 
 use super::{error::Error, route::Route};
 use crate::{
     state::State,
-    telemetry::{Active, AuditEvent, Level, Request},
+    telemetry::{Active, AuditEvent, Level, Request, chain},
     tls::Peer,
 };
 
@@ -17,7 +17,7 @@ const CLIENT_GONE: u16 = 499;
 
 /// What happened to one request. Dropped unfinished, the client has gone away.
 pub(super) struct Record<'a> {
-    state: &'a Arc<State>,
+    state: &'a State,
     peer: &'a Peer,
     route: &'static Route,
     method: &'a str,
@@ -30,7 +30,7 @@ pub(super) struct Record<'a> {
 impl<'a> Record<'a> {
     /// Opens the record of a request that just reached `route` under the canonical `path`.
     pub(super) fn open(
-        state: &'a Arc<State>,
+        state: &'a State,
         peer: &'a Peer,
         route: &'static Route,
         method: &'a str,
@@ -96,7 +96,7 @@ impl<'a> Record<'a> {
             counted.finish(status, took);
         }
         if self.route.audited {
-            let event = AuditEvent {
+            let event = || AuditEvent {
                 time: self.state.clock.now_utc(),
                 ip: Some(self.peer.ip()),
                 method: self.method,
@@ -106,7 +106,7 @@ impl<'a> Record<'a> {
                 duration: took,
                 message,
             };
-            self.state.telemetry.audit.record(&event);
+            self.state.telemetry.audit.record(event);
         }
     }
 }
@@ -117,15 +117,4 @@ impl Drop for Record<'_> {
             self.close(CLIENT_GONE, "client closed the connection");
         }
     }
-}
-
-/// The error and all its causes in one line.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -6,7 +6,7 @@ use std::{
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
-    sync::{Arc, LazyLock},
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// What a handler returns when it is polled to its end.
-pub(super) type Handled = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send>>;
+pub(super) type Handled<'a> = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send + 'a>>;
 
 /// The method of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +132,7 @@ pub struct Route {
     pub counted: bool,
     /// Whether its requests are audited.
     pub audited: bool,
-    handler: fn(Call) -> Handled,
+    handler: for<'a> fn(Call<'a>) -> Handled<'a>,
 }
 
 impl Route {
@@ -151,7 +151,7 @@ impl Route {
         listed: bool,
         counted: bool,
         audited: bool,
-        handler: fn(Call) -> Handled,
+        handler: for<'a> fn(Call<'a>) -> Handled<'a>,
     ) -> Self {
         Self {
             method,
@@ -170,17 +170,17 @@ impl Route {
 }
 
 /// An authorised request on its way to its handler.
-pub struct Call {
+pub struct Call<'a> {
     /// The snapshot it is answered by.
-    pub state: Arc<State>,
+    pub state: &'a State,
     /// Proof that it may be.
     pub permit: Permit,
     /// What follows the route's path: decoded, and of the form that the route takes.
-    pub resource: String,
+    pub resource: &'a str,
     body: Option<RequestBody>,
 }
 
-impl Call {
+impl Call<'_> {
     /// The body, as far as it was read. Empty if there was none.
     pub fn body(&self) -> &[u8] {
         self.body.as_ref().map_or(&[], AsRef::as_ref)
@@ -197,9 +197,9 @@ impl Call {
     /// # Errors
     /// Never on a route that takes a key's name.
     pub fn key_name(&self) -> Result<name::KeyName, Error> {
-        name::KeyName::parse(&self.resource).map_err(|_| Error::Name {
+        name::KeyName::parse(self.resource).map_err(|_| Error::Name {
             what: Named::Key,
-            resource: self.resource.clone(),
+            resource: self.resource.to_owned(),
         })
     }
 
@@ -208,9 +208,9 @@ impl Call {
     /// # Errors
     /// Never on a route that takes a pattern.
     pub fn pattern(&self) -> Result<name::ListPattern, Error> {
-        name::ListPattern::parse(&self.resource).map_err(|_| Error::Name {
+        name::ListPattern::parse(self.resource).map_err(|_| Error::Name {
             what: Named::Pattern,
-            resource: self.resource.clone(),
+            resource: self.resource.to_owned(),
         })
     }
 }
@@ -318,7 +318,7 @@ pub async fn serve(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> 
 
 /// Answers a request that has reached a route.
 async fn answer(
-    state: &Arc<State>,
+    state: &State,
     peer: &Peer,
     head: &Parts,
     incoming: &mut Incoming,
@@ -360,7 +360,7 @@ async fn answer(
 
 /// The checks of api.md 5.1 in their order, then the handler.
 async fn attempt(
-    state: &Arc<State>,
+    state: &State,
     peer: &Peer,
     head: &Parts,
     incoming: &mut Incoming,
@@ -379,9 +379,9 @@ async fn attempt(
     record.passed();
     route.takes.check(found.resource)?;
     let call = Call {
-        state: state.clone(),
+        state,
         permit,
-        resource: found.resource.to_owned(),
+        resource: found.resource,
         body: request_body(head, incoming, route.limit).await,
     };
     unpanicked((route.handler)(call)).await
@@ -401,7 +401,7 @@ async fn request_body(head: &Parts, incoming: &mut Incoming, limit: usize) -> Op
 
 /// Turns a panic into an error, so that it costs one request and not the connection. The message of the panic is on standard error
 /// already.
-async fn unpanicked(handled: Handled) -> Result<Reply, Error> {
+async fn unpanicked(handled: Handled<'_>) -> Result<Reply, Error> {
     let mut handled = pin!(handled);
     poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| handled.as_mut().poll(cx)));
@@ -497,6 +497,9 @@ fn refuse_unroutable(head: &Parts) -> Option<Response<Body>> {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
         return Some(response);
+    }
+    if !head.uri.path().starts_with('/') && head.method != http::Method::CONNECT {
+        return Some(bad_request("invalid request target"));
     }
     if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
         return Some(bad_request("missing required Host header"));

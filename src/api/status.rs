@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// `GET /version`.
-pub(super) async fn version(_: Call) -> Result<Reply, Error> {
+pub(super) async fn version(_: Call<'_>) -> Result<Reply, Error> {
     Reply::json(&Version {
         version: crate::VERSION.to_owned(),
         commit: crate::COMMIT.to_owned(),
@@ -22,7 +22,7 @@ pub(super) async fn version(_: Call) -> Result<Reply, Error> {
 }
 
 /// `GET /v1/ready`.
-pub(super) async fn ready(call: Call) -> Result<Reply, Error> {
+pub(super) async fn ready(call: Call<'_>) -> Result<Reply, Error> {
     match call.state.keys.status().await {
         Ok(_) => Ok(Reply::empty()),
         Err(source) => Err(Error::NotReady {
@@ -33,7 +33,7 @@ pub(super) async fn ready(call: Call) -> Result<Reply, Error> {
 }
 
 /// `GET /v1/status`: status 200 also while the keystore is down.
-pub(super) async fn status(call: Call) -> Result<Reply, Error> {
+pub(super) async fn status(call: Call<'_>) -> Result<Reply, Error> {
     let keystore = call.state.keys.status().await;
     let uptime = call.state.uptime();
     let system = System::read(uptime);
@@ -57,14 +57,14 @@ pub(super) async fn status(call: Call) -> Result<Reply, Error> {
 }
 
 /// `GET /v1/metrics`.
-pub(super) async fn metrics(call: Call) -> Result<Reply, Error> {
+pub(super) async fn metrics(call: Call<'_>) -> Result<Reply, Error> {
     let system = System::read(call.state.uptime());
     let page = call.state.telemetry.metrics.render(&system);
     Ok(Reply::text(telemetry::CONTENT_TYPE, Bytes::from(page)))
 }
 
 /// `GET /v1/api`: the routes, sorted by path, with their limits as configured.
-pub(super) async fn api(call: Call) -> Result<Reply, Error> {
+pub(super) async fn api(call: Call<'_>) -> Result<Reply, Error> {
     let listed = |(index, route): (usize, &Route)| {
         let settings = call.state.routes.get(index);
         let timeout = settings.map_or(route.timeout, |settings| settings.timeout);

@@ -1,7 +1,7 @@
 //! The command line (cli.md): one file per command, each with its `Args` and `run`.
 //!
 //! Results go to standard output, everything else to standard error, as `Error: …` and then `Hint: …`. Exit codes: 0 done, 1 failed,
-//! 2 misused. A new command is a file, a line in [`Command`] and a line in `dispatch`.
+//! 2 misused. A new command is a file, a line in `Command` and a line in `dispatch`.
 
 use std::process::ExitCode;
 

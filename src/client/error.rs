@@ -116,18 +116,10 @@ impl Cause {
             None => Self::Handshake(error),
         }
     }
-
-    /// A failure of HTTP. A server's TLS alert that came after the handshake is found inside of it.
-    pub(super) fn of_http(error: hyper::Error) -> Self {
-        match tls_error(&error) {
-            Some(tls) => Self::Tls(tls),
-            None => Self::Http(error),
-        }
-    }
 }
 
 /// The TLS library's error among the causes of `error`.
-fn tls_error(error: &(dyn error::Error + 'static)) -> Option<rustls::Error> {
+pub(super) fn tls_error(error: &(dyn error::Error + 'static)) -> Option<rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {

@@ -33,6 +33,7 @@ mod answer;
 pub mod credential;
 pub mod endpoint;
 pub mod error;
+mod stream;
 mod transport;
 pub mod trust;
 

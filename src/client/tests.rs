@@ -6,6 +6,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::server::{NoClientAuth, WebPkiClientVerifier, danger::ClientCertVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -95,6 +96,14 @@ struct Server {
 impl Server {
     /// A server that takes `steps` in order and repeats the last one.
     async fn start(alpn: &[&[u8]], steps: Vec<Step>) -> Self {
+        Self::start_with(alpn, steps, Arc::new(NoClientAuth)).await
+    }
+
+    async fn start_with(
+        alpn: &[&[u8]],
+        steps: Vec<Step>,
+        clients: Arc<dyn ClientCertVerifier>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let key = ApiKey::generate().unwrap();
@@ -113,7 +122,7 @@ impl Server {
             rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
                 .with_safe_default_protocol_versions()
                 .unwrap()
-                .with_no_client_auth()
+                .with_client_cert_verifier(clients)
                 .with_single_cert(vec![certificate.clone()], PrivateKeyDer::Pkcs8(der))
                 .unwrap();
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
@@ -331,6 +340,63 @@ async fn a_server_that_nobody_vouches_for_is_asked_once_and_nothing_is_sent() {
 
     let client = Client::new(settings(Trust::Anyone)).unwrap();
     client.create_key("k").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_clients_certificate_is_asked_once() {
+    let stranger = ApiKey::generate().unwrap();
+    let now = Clock::system().now_utc();
+    let authority = SelfSigned::for_client(now).sign(&stranger).unwrap();
+    for alpn in [H1, H2] {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from(authority.clone())).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+        let clients = clients.build().unwrap();
+        let server = Server::start_with(alpn, vec![json(200, "")], clients).await;
+        for credential in [
+            None,
+            Some(Credential::from_api_key(&ApiKey::generate().unwrap(), now).unwrap()),
+        ] {
+            let before = *server.connections.lock().unwrap();
+            let client = Client::new(Settings {
+                endpoints: vec![server.endpoint.clone()],
+                credential,
+                trust: Trust::Anyone,
+                retry: Retry::default(),
+            });
+            let error = client.unwrap().create_key("k").await.unwrap_err();
+            let cause = cause_of(error);
+            let alert = matches!(cause, Cause::Tls(rustls::Error::AlertReceived(_)));
+            assert!(alert, "{cause:?}");
+            assert_eq!(*server.connections.lock().unwrap(), before + 1);
+        }
+        assert!(server.paths().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_client_certificate_is_offered_whatever_issuers_the_server_names() {
+    let key = ApiKey::generate().unwrap();
+    let now = Clock::system().now_utc();
+    let own = SelfSigned::for_client(now - time::Duration::minutes(1));
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from(own.sign(&key).unwrap()))
+        .unwrap();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
+        .clear_root_hint_subjects()
+        .add_root_hint_subjects([vec![0x30, 0].into()]);
+    let clients = clients.build().unwrap();
+    let server = Server::start_with(H2, vec![json(200, "")], clients).await;
+    let client = Client::new(Settings {
+        endpoints: vec![server.endpoint.clone()],
+        credential: Some(Credential::from_api_key(&key, now).unwrap()),
+        trust: Trust::Anyone,
+        retry: Retry::default(),
+    });
+    client.unwrap().create_key("k").await.unwrap();
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpStream, sync::Mutex, task::JoinHandle, time::timeout};
+use tokio::{net::TcpStream, sync::Mutex, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
@@ -23,6 +23,7 @@ use super::{
     Retry,
     endpoint::Endpoint,
     error::{Cause, Error},
+    stream::{LastWords, Stream},
 };
 use crate::secret;
 
@@ -139,7 +140,7 @@ impl Transport {
         let expected = usize::try_from(incoming.size_hint().lower()).unwrap_or(call.limit);
         let mut body = Zeroizing::new(Vec::with_capacity(expected.min(call.limit)));
         while let Some(frame) = incoming.frame().await {
-            let frame = frame.map_err(|error| failed(Cause::of_http(error)))?;
+            let frame = frame.map_err(|error| failed(connection.cause(error)))?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };
@@ -191,14 +192,15 @@ impl Transport {
             .await
             .map_err(late("TLS handshake", HANDSHAKE_LIMIT))?
             .map_err(Cause::of_handshake)?;
-        Connection::start(tls).await.map_err(Cause::of_http)
+        Connection::start(tls).await.map_err(Cause::Http)
     }
 }
 
 /// An open connection, closed when dropped.
 pub(super) struct Connection {
     sender: Sender,
-    _driver: AbortOnDropHandle<()>,
+    last_words: LastWords,
+    _driver: AbortOnDropHandle<Result<(), hyper::Error>>,
 }
 
 enum Sender {
@@ -209,19 +211,18 @@ enum Sender {
 impl Connection {
     async fn start(tls: TlsStream<TcpStream>) -> Result<Self, hyper::Error> {
         let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-        let io = TokioIo::new(tls);
-        let (sender, driver): (_, JoinHandle<()>) = if http2 {
+        let (stream, last_words) = Stream::new(tls);
+        let io = TokioIo::new(stream);
+        let (sender, driver) = if http2 {
             let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
-            // What breaks the connection is reported by the request on it.
-            let driver = tokio::spawn(async move { drop(connection.await) });
-            (Sender::Http2(sender), driver)
+            (Sender::Http2(sender), tokio::spawn(connection))
         } else {
             let (sender, connection) = http1::handshake(io).await?;
-            let driver = tokio::spawn(async move { drop(connection.await) });
-            (Sender::Http1(sender), driver)
+            (Sender::Http1(sender), tokio::spawn(connection))
         };
         Ok(Self {
             sender,
+            last_words,
             _driver: AbortOnDropHandle::new(driver),
         })
     }
@@ -253,7 +254,15 @@ impl Connection {
             Sender::Http1(sender) => sender.send_request(request).await,
             Sender::Http2(sender) => sender.send_request(request).await,
         };
-        response.map_err(Cause::of_http)
+        response.map_err(|error| self.cause(error))
+    }
+
+    /// Why something on this connection failed.
+    fn cause(&self, error: hyper::Error) -> Cause {
+        match self.last_words.get() {
+            Some(tls) => Cause::Tls(tls.clone()),
+            None => Cause::Http(error),
+        }
     }
 }
 

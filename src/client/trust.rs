@@ -182,7 +182,13 @@ impl ServerCertVerifier for Verifier {
         if verdict.is_err() && self.pinned.iter().any(|pinned| pinned == server) {
             return Self::verify_pinned(server, name, now);
         }
-        verdict
+        verdict.map_err(|error| match error {
+            // An authority has the issuer's name and another kind of key: it is not the issuer.
+            rustls::Error::InvalidCertificate(
+                CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+            ) => CertificateError::UnknownIssuer.into(),
+            other => other,
+        })
     }
 
     fn verify_tls12_signature(

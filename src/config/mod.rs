@@ -42,8 +42,8 @@ mod validate;
 mod view;
 mod yaml;
 
-/// Largest file that is read, in bytes.
-pub const MAX_SIZE: usize = 1 << 20;
+/// Largest file that is read, in bytes: thousands of policies with dozens of rules each fit several times.
+pub const MAX_SIZE: usize = 16 << 20;
 
 /// Everything the file says, checked and completed. Has no `Debug`: it holds secrets.
 pub struct Config {
@@ -196,9 +196,12 @@ pub fn parse(file: &str, bytes: &[u8], context: &Context<'_>) -> Result<Config, 
 
 /// Reads at most one byte more than is allowed, so that endless files end too.
 fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SIZE + 1));
+    let file = File::open(path)?;
+    // Of the right length at once: a buffer that grew would leave secrets behind.
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(MAX_SIZE);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size.min(MAX_SIZE) + 2));
     let limit = u64::try_from(MAX_SIZE).unwrap_or(u64::MAX);
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    file.take(limit + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

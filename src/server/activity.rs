@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use http_body::{Body, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use crate::clock::Clock;
@@ -60,6 +61,11 @@ impl Activity {
             .filter(|left| !left.is_zero())
     }
 
+    /// Whether headers are still expected: then there is nobody to say goodbye to.
+    pub(super) fn is_receiving(&self) -> bool {
+        self.mark.load(Ordering::Relaxed) & RECEIVING != 0
+    }
+
     /// A request's headers are complete.
     pub(super) fn request(self: &Arc<Self>) -> Busy {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -94,6 +100,32 @@ impl Drop for Busy {
         if self.0.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.0.mark(0);
         }
+    }
+}
+
+/// A response's body that keeps its request busy until it has been sent, or will not be.
+pub(super) struct Sending<B> {
+    pub(super) body: B,
+    pub(super) _busy: Busy,
+}
+
+impl<B: Body + Unpin> Body for Sending<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

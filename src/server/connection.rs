@@ -21,7 +21,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::activity::{Activity, HEADERS, Watched};
+use super::activity::{Activity, HEADERS, Sending, Watched};
 use crate::{
     api::{self, Body},
     clock::Clock,
@@ -137,7 +137,7 @@ async fn handshake(
 
 /// Speaks HTTP until the client or a limit ends it.
 async fn talk(
-    context: &Arc<Context>,
+    context: &Context,
     generation: &Generation,
     stream: TlsStream<TcpStream>,
     peer: Peer,
@@ -145,13 +145,15 @@ async fn talk(
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let activity = Activity::new(context.clock.clone(), http2);
     let io = Watched::new(TokioIo::new(stream), activity.clone());
-    let peer = Arc::new(peer);
+    // One count a request, and one that no other core touches.
+    let link = Arc::new((context.shared.clone(), peer));
     let service = service_fn(|request: Request<Incoming>| {
         let busy = activity.request();
-        let (context, peer) = (context.clone(), peer.clone());
+        let link = link.clone();
         async move {
-            let response: Response<Body> = api::serve(&context.shared, &peer, request).await;
-            Ok::<_, std::convert::Infallible>(response.map(|body| body.until_sent(busy)))
+            let (shared, peer) = &*link;
+            let response: Response<Body> = api::serve(shared, peer, request).await;
+            Ok::<_, std::convert::Infallible>(response.map(|body| Sending { body, _busy: busy }))
         }
     });
     if http2 {
@@ -170,6 +172,7 @@ async fn talk(
     } else {
         let connection = http1::Builder::new()
             .max_buf_size(MAX_HEADERS as usize)
+            .max_header_size(MAX_HEADERS as usize)
             .serve_connection(io, service);
         watch(
             generation,
@@ -198,8 +201,8 @@ async fn watch<C: Future>(
             _ = &mut connection => return,
             () = &mut alarm => match activity.time_left() {
                 Some(left) => alarm.as_mut().reset(tokio::time::Instant::now() + left),
-                // HTTP/2 says goodbye; a client that does not go then is left.
-                None if finishing => return,
+                // An idle connection is told goodbye; a client that does not go then, or never said anything, is left.
+                None if finishing || activity.is_receiving() => return,
                 None => {
                     finishing = true;
                     finish(connection.as_mut());

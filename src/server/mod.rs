@@ -1,7 +1,6 @@
 //! The life of a server: start, serve, reload, stop (config.md 12 to 16).
 
 use std::{
-    fmt::Write as _,
     io::{self, Write},
     net::{SocketAddr, TcpListener, ToSocketAddrs},
     path::PathBuf,
@@ -29,7 +28,7 @@ use crate::{
     name::KeyName,
     secret::NoRandomness,
     state::Shared,
-    telemetry::{Level, Output, Telemetry},
+    telemetry::{Level, Output, Telemetry, chain},
     tls,
 };
 
@@ -404,17 +403,6 @@ fn connection_limit() -> usize {
         .saturating_sub(RESERVED_FILES)
         .clamp(16, MAX_CONNECTIONS);
     usize::try_from(connections).unwrap_or(usize::MAX)
-}
-
-/// The error and all its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// What a signal asks for.

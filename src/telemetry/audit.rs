@@ -52,9 +52,13 @@ impl AuditLog {
         }
     }
 
-    /// Records an event. Never waits for who reads it.
-    pub fn record(&self, event: &AuditEvent<'_>) {
+    /// Records the event that `event` makes, which is asked only if somebody listens. Never waits for who reads it.
+    pub fn record<'a>(&self, event: impl FnOnce() -> AuditEvent<'a>) {
         self.metrics.count_audit_event();
+        if !self.console.takes(Level::INFO) && !self.stream.is_heard() {
+            return;
+        }
+        let event = event();
         if self.console.takes(Level::INFO) {
             let offset = self.console.offset();
             self.console

@@ -99,6 +99,18 @@ impl ErrorLog {
     }
 }
 
+/// An error and all its causes in one line, as the log shows them.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
 impl Request<'_> {
     fn push_fields(&self, out: &mut Vec<u8>) {
         push_field(out, "req.method", self.method);

@@ -26,7 +26,7 @@ use time::UtcOffset;
 pub use self::{
     audit::{AuditEvent, AuditLog},
     level::{InvalidLevel, Level},
-    log::{ErrorLog, Request},
+    log::{ErrorLog, Request, chain},
     metrics::{Active, CONTENT_TYPE, Metrics},
     stream::Subscription,
     system::{System, arch, os},

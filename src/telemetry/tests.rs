@@ -91,7 +91,7 @@ fn count(telemetry: &Telemetry, family: &str) -> String {
 #[test]
 fn each_log_has_its_console() {
     let (telemetry, out, err) = start(Level::INFO, Level::INFO);
-    telemetry.audit.record(&event());
+    telemetry.audit.record(event);
     telemetry
         .log
         .log(Level::ERROR, "backend broke", Some(request()));
@@ -114,7 +114,7 @@ fn each_log_has_its_console() {
 fn new_levels_hold_at_once() {
     let (telemetry, out, err) = start(Level::OFF, Level::ERROR);
     let speak = || {
-        telemetry.audit.record(&event());
+        telemetry.audit.record(event);
         telemetry.log.log(Level::WARN, "warning", None);
         telemetry.log.log(Level::DEBUG, "detail", None);
         assert!(telemetry.flush(LONG));
@@ -147,7 +147,7 @@ fn new_levels_hold_at_once() {
 async fn streams_carry_everything_from_info_on_when_the_consoles_are_off() {
     let (telemetry, out, err) = start(Level::OFF, Level::OFF);
     let (mut audit, mut error) = (telemetry.audit.subscribe(), telemetry.log.subscribe());
-    telemetry.audit.record(&event());
+    telemetry.audit.record(event);
     telemetry.log.log(Level::DEBUG, "not for streams", None);
     telemetry
         .log
@@ -202,7 +202,7 @@ fn all(mut reader: Subscription) -> String {
 fn an_event_counts_once_whoever_listens() {
     let (telemetry, ..) = start(Level::OFF, Level::OFF);
     let speak = || {
-        telemetry.audit.record(&event());
+        telemetry.audit.record(event);
         telemetry.log.log(Level::ERROR, "broken", None);
         telemetry
             .log
@@ -236,7 +236,7 @@ fn a_stuck_console_holds_up_neither_who_logs_nor_the_streams() {
     let audit = telemetry.audit.subscribe();
     let reader = thread::spawn(move || all(audit));
     for _ in 0..1_000 {
-        telemetry.audit.record(&event());
+        telemetry.audit.record(event);
     }
     telemetry.log.log(Level::ERROR, "still here", None);
     telemetry.close_streams();
@@ -251,7 +251,7 @@ fn a_stuck_console_holds_up_neither_who_logs_nor_the_streams() {
 #[test]
 fn what_was_recorded_is_written_even_if_nobody_flushes() {
     let (telemetry, out, _) = start(Level::INFO, Level::OFF);
-    telemetry.audit.record(&event());
+    telemetry.audit.record(event);
     drop(telemetry);
     // The thread drops its end when it is done.
     while Arc::strong_count(&out.0) > 1 {

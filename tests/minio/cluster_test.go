@@ -96,7 +96,7 @@ func start(t *testing.T) *cluster {
 		c.addr = kesd.FreeAddr(t)
 		c.s3 = c.client(t, rootUser, rootPassword)
 		c.minio = c.spawnMinIO(t)
-		if c.awaitMinIO() {
+		if c.awaitMinIO(t) {
 			break
 		}
 		if try == bindTries || !strings.Contains(c.minio.Output(), "in use") {
@@ -114,11 +114,13 @@ func (c *cluster) spawnMinIO(t *testing.T) *kesd.Process {
 	return kesd.Run(t, "minio", cmd)
 }
 
-// awaitMinIO polls until MinIO serves: its readiness check makes and opens a data key at kes, and a listing of buckets is
-// refused until it has read its users. False: MinIO has ended or hangs.
-func (c *cluster) awaitMinIO() bool {
+// awaitMinIO polls until MinIO serves: its readiness check makes and opens a data key at kes; after that it still has to
+// find its buckets, and to read its users through kes. False: MinIO has ended or hangs.
+func (c *cluster) awaitMinIO(t *testing.T) bool {
+	t.Helper()
+	stranger := c.client(t, "nobody", "nobodys-password")
 	for deadline := time.Now().Add(readyLimit); time.Now().Before(deadline) && !c.minio.Exited(); {
-		if c.ready() {
+		if c.ready(stranger) {
 			return true
 		}
 		time.Sleep(50 * time.Millisecond) // between two polls
@@ -126,7 +128,7 @@ func (c *cluster) awaitMinIO() bool {
 	return false
 }
 
-func (c *cluster) ready() bool {
+func (c *cluster) ready(stranger *minio.Client) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.addr+"/minio/health/ready", nil)
@@ -141,8 +143,12 @@ func (c *cluster) ready() bool {
 	if res.StatusCode != http.StatusOK {
 		return false
 	}
-	_, err = c.s3.ListBuckets(ctx)
-	return err == nil
+	if _, err := c.s3.ListBuckets(ctx); err != nil {
+		return false
+	}
+	// Until the users are read, MinIO does not say that there is no such user, but that it is not ready.
+	_, err = stranger.ListBuckets(ctx)
+	return minio.ToErrorResponse(err).Code == "InvalidAccessKeyId"
 }
 
 // restartMinIO starts MinIO again, after it was stopped or killed, on its drives and its port.
@@ -150,7 +156,7 @@ func (c *cluster) restartMinIO(t *testing.T) {
 	t.Helper()
 	for try := 1; ; try++ {
 		c.minio = c.spawnMinIO(t)
-		if c.awaitMinIO() {
+		if c.awaitMinIO(t) {
 			return
 		}
 		if try == bindTries || !strings.Contains(c.minio.Output(), "in use") {

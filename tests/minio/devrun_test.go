@@ -124,7 +124,7 @@ func TestDevRunPrintsWhatWorks(t *testing.T) {
 	cmd.Env = env
 	c := &cluster{addr: storage, minio: kesd.Run(t, "minio", cmd)}
 	c.s3 = c.client(t, "minioadmin", "minioadmin")
-	if !c.awaitMinIO() {
+	if !c.awaitMinIO(t) {
 		t.Fatal("MinIO does not start with the environment that was printed")
 	}
 	out := s.paste(t, "an encrypted bucket", "127.0.0.1:9000", storage)

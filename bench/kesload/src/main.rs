@@ -29,6 +29,10 @@ enum Op {
     Handshake,
     Status,
     Describe,
+    /// Opens the connections, makes one request on each, and holds them, idle, until standard input ends.
+    Idle,
+    /// Describes each of `--names` keys once, named as `--name` with a number behind.
+    Touch,
 }
 
 #[derive(Parser, Clone)]
@@ -60,6 +64,9 @@ struct Args {
     resume: bool,
     #[arg(long)]
     raw_path: Option<String>,
+    /// how many keys `touch` asks for
+    #[arg(long, default_value_t = 0)]
+    names: usize,
 }
 
 #[derive(Debug)]
@@ -169,9 +176,9 @@ fn request(a: &Args, body: &Bytes) -> Request<Full<Bytes>> {
         Op::Generate => ("PUT", format!("/v1/key/generate/{}", a.name)),
         Op::Encrypt => ("PUT", format!("/v1/key/encrypt/{}", a.name)),
         Op::Decrypt => ("PUT", format!("/v1/key/decrypt/{}", a.name)),
-        Op::Describe => ("GET", format!("/v1/key/describe/{}", a.name)),
+        Op::Describe | Op::Touch => ("GET", format!("/v1/key/describe/{}", a.name)),
         Op::Status => ("GET", "/v1/status".into()),
-        Op::Version | Op::Handshake => ("GET", "/version".into()),
+        Op::Version | Op::Handshake | Op::Idle => ("GET", "/version".into()),
     };
     let p = a.raw_path.clone().unwrap_or(p);
     let uri = if a.h2 {
@@ -196,6 +203,38 @@ fn main() -> Result<()> {
         .enable_all()
         .build()?
         .block_on(run(a))
+}
+
+/// Holds idle connections; says how many once they are open, then waits for the end of standard input.
+async fn idle(a: &Args, cfg: &Arc<ClientConfig>) -> Result<()> {
+    let mut open_connections = Vec::with_capacity(a.conns);
+    for _ in 0..a.conns {
+        let mut sender = open(a, cfg).await?;
+        let (status, _) = sender.send(request(a, &Bytes::new())).await?;
+        if status != 200 {
+            bail!("version: {status}");
+        }
+        open_connections.push(sender);
+    }
+    println!("{}", serde_json::json!({"open": open_connections.len()}));
+    tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()))
+        .await??;
+    Ok(())
+}
+
+/// Brings keys into the server's cache.
+async fn touch(a: &Args, cfg: &Arc<ClientConfig>) -> Result<()> {
+    let mut sender = open(a, cfg).await?;
+    for i in 0..a.names {
+        let mut one = a.clone();
+        one.raw_path = Some(format!("/v1/key/describe/{}{i}", a.name));
+        let (status, body) = sender.send(request(&one, &Bytes::new())).await?;
+        if status != 200 {
+            bail!("{i}: {status} {}", String::from_utf8_lossy(&body));
+        }
+    }
+    println!("{}", serde_json::json!({"touched": a.names}));
+    Ok(())
 }
 
 async fn run(a: Args) -> Result<()> {
@@ -225,6 +264,12 @@ async fn run(a: Args) -> Result<()> {
         }
         _ => Bytes::new(),
     };
+    if a.op == Op::Idle {
+        return idle(&a, &cfg).await;
+    }
+    if a.op == Op::Touch {
+        return touch(&a, &cfg).await;
+    }
     let start = Instant::now();
     let measure_from = start + Duration::from_secs_f64(a.warmup);
     let end = measure_from + Duration::from_secs_f64(a.secs);

@@ -10,15 +10,15 @@ use std::{
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::super::{
-    duration,
-    error::Error,
-    file::{self, Pending},
-    output::Output,
-};
 use crate::{
     apikey::ApiKey,
     certificate::{SelfSigned, Usage},
+    cli::{
+        duration,
+        error::Error,
+        file::{self, Pending},
+        output::Output,
+    },
     clock::Clock,
     identity::Identity,
     pem,

@@ -2,10 +2,8 @@
 
 use serde::Serialize;
 
-use super::{
-    super::{error::Error, output::Output},
-    show_identity, source,
-};
+use super::{show_identity, source};
+use crate::cli::{error::Error, output::Output};
 
 /// Arguments of `kes identity of`.
 #[derive(clap::Args)]

@@ -5,9 +5,9 @@ use std::path::Path;
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::PrivateKeyDer;
 
-use super::super::{error::Error, file};
 use crate::{
     apikey::{self, ApiKey},
+    cli::{error::Error, file},
     identity::Identity,
     pem::{self, Block},
 };

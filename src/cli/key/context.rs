@@ -2,8 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::super::error::Error;
-use crate::wire::base64;
+use crate::{cli::error::Error, wire::base64};
 
 /// Flags that give a context.
 #[derive(clap::Args, Clone)]

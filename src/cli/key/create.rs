@@ -2,16 +2,16 @@
 
 use zeroize::Zeroizing;
 
-use super::{
-    super::{
+use super::{doing, import};
+use crate::{
+    cli::{
         connect::{self, ConnectArgs},
         error::Error,
         output::Output,
         settings::Environment,
     },
-    doing, import,
+    wire::base64,
 };
-use crate::wire::base64;
 
 /// Arguments of `kes key create`.
 #[derive(clap::Args)]

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    super::{
-        connect::{self, ConnectArgs},
-        error::Error,
-        file::{self, Pending},
-        output::Output,
-        settings::Environment,
-    },
     context::{self, ContextArgs},
     doing,
+};
+use crate::cli::{
+    connect::{self, ConnectArgs},
+    error::Error,
+    file::{self, Pending},
+    output::Output,
+    settings::Environment,
 };
 
 /// Arguments of `kes key decrypt`.

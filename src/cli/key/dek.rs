@@ -1,14 +1,11 @@
 //! `kes key dek`.
 
-use super::{
-    super::{
-        connect::{self, ConnectArgs},
-        error::Error,
-        output::Output,
-        settings::Environment,
-    },
-    context::ContextArgs,
-    doing,
+use super::{context::ContextArgs, doing};
+use crate::cli::{
+    connect::{self, ConnectArgs},
+    error::Error,
+    output::Output,
+    settings::Environment,
 };
 
 /// Arguments of `kes key dek`.

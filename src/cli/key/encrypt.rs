@@ -2,16 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{
-    super::{
-        connect::{self, ConnectArgs},
-        error::Error,
-        file,
-        output::Output,
-        settings::Environment,
-    },
-    context::ContextArgs,
-    doing,
+use super::{context::ContextArgs, doing};
+use crate::cli::{
+    connect::{self, ConnectArgs},
+    error::Error,
+    file,
+    output::Output,
+    settings::Environment,
 };
 
 /// Arguments of `kes key encrypt`.

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::{
-    super::{
+use super::{context, doing};
+use crate::{
+    cli::{
         connect::{self, ConnectArgs},
         error::Error,
         file,
         output::Output,
         settings::Environment,
     },
-    context, doing,
+    secret::Secret,
 };
-use crate::secret::Secret;
 
 /// Length of a key in bytes.
 pub(super) const KEY_LEN: usize = 32;

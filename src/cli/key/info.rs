@@ -1,15 +1,15 @@
 //! `kes key info`.
 
-use super::{
-    super::{
+use super::doing;
+use crate::{
+    cli::{
         connect::{self, ConnectArgs},
         error::Error,
         output::Output,
         settings::Environment,
     },
-    doing,
+    wire::response::timestamp,
 };
-use crate::wire::response::timestamp;
 
 /// Arguments of `kes key info`.
 #[derive(clap::Args)]

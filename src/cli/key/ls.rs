@@ -1,6 +1,6 @@
 //! `kes key ls`.
 
-use super::super::{
+use crate::cli::{
     connect::{self, ConnectArgs},
     error::Error,
     output::Output,

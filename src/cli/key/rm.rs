@@ -1,14 +1,12 @@
 //! `kes key rm`.
 
-use super::{
-    super::{
-        connect::{self, ConnectArgs},
-        error::Error,
-        file,
-        output::Output,
-        settings::Environment,
-    },
-    doing,
+use super::doing;
+use crate::cli::{
+    connect::{self, ConnectArgs},
+    error::Error,
+    file,
+    output::Output,
+    settings::Environment,
 };
 
 /// Arguments of `kes key rm`.

@@ -78,6 +78,21 @@ fn a_self_signed_certificate_is_accepted_if_the_user_names_it() {
 }
 
 #[test]
+fn an_authority_of_the_same_name_with_another_key_is_not_the_issuer() {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    let name = rcgen::DnValue::Utf8String("localhost".into());
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, name);
+    let key = KeyPair::generate().unwrap();
+    let authority = params.self_signed(&key).unwrap().der().clone();
+    let verdict = judge(&[&authority], &leaf(10), "localhost", NOW);
+    assert!(is(verdict, "UnknownIssuer"));
+}
+
+#[test]
 fn names_and_dates_count_also_for_a_certificate_the_user_names() {
     for server in [leaf(10), self_signed_authority()] {
         let judge = |name, at| judge(&[&server], &server, name, at);

@@ -304,6 +304,6 @@ fn files_are_read_from_disk_or_the_reason_is_said() {
     let endless = load_file(Path::new("/dev/zero"), &context).err().unwrap();
     assert_eq!(
         endless.to_string(),
-        "/dev/zero: the file is larger than 1048576 bytes"
+        "/dev/zero: the file is larger than 16777216 bytes"
     );
 }

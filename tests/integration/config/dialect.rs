@@ -330,7 +330,7 @@ fn size_depth_and_aliases_are_bounded() {
     let large = format!("{REST}# {}\n", "x".repeat(kes::config::MAX_SIZE));
     assert_eq!(
         problems(load(large, &[])),
-        ["kes.yml: the file is larger than 1048576 bytes"]
+        ["kes.yml: the file is larger than 16777216 bytes"]
     );
     let deep = format!("x: {}{}", "[".repeat(100), "]".repeat(100));
     assert!(
