@@ -78,6 +78,13 @@ fuzz-smoke:
 	tests/tools/install cargo-fuzz
 	scripts/fuzz smoke 5
 
+.PHONY: soak
+soak: export KES_BIN := $(CARGO_TARGET_DIR)/release/kes
+soak: export KES_SOAK := $(or $(TIME),600)
+soak: ## ten minutes of churn, reloads and faults; nothing may be left of them (TIME=seconds); see docs/soak.md
+	cargo build $(LOCKED) --release --bin kes
+	cd tests/soak && go vet ./... && go test -v -count=1 -timeout 0 ./...
+
 .PHONY: bench
 bench: export KES_BIN := $(CARGO_TARGET_DIR)/release/kes
 bench: ## our ratios to the ceiling; ARGS='--only decrypt --rounds 1' go to bench/compare.py

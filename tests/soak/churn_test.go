@@ -207,7 +207,7 @@ func (s *soak) keys(ctx context.Context, client *http.Client) {
 		}
 		start = time.Now()
 		err := call(context.Background(), client, s.server.URL, http.MethodPut, "/v1/key/generate/"+corrupt, body{}, nil)
-		if status := (*statusError)(nil); errors.As(err, &status) && status.status == http.StatusInternalServerError {
+		if status := (*statusError)(nil); errors.As(err, &status) && status.status == http.StatusBadGateway {
 			err = nil
 		} else if err == nil {
 			err = errors.New("a corrupt key works")
