@@ -35,11 +35,9 @@ pub fn request_path(data: &[u8]) {
         assert_eq!(parsed.is_err(), segments.is_none());
         return;
     };
-    let spell = |segments: &[String]| -> String {
-        segments
-            .iter()
-            .map(|segment| format!("/{segment}"))
-            .collect()
+    let spell = |segments: &[String]| {
+        let with_slash = segments.iter().flat_map(|segment| ["/", segment]);
+        with_slash.collect::<String>()
     };
     assert_eq!(path.text(), spell(segments));
     assert_eq!(path.head(0), None);

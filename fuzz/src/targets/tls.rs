@@ -60,8 +60,8 @@ fn holds_key(cert: &[u8], identity: &Identity) -> bool {
     (0..cert.len()).any(|start| {
         sequence(&cert[start..]).is_some_and(|spki| {
             let hash = Sha256::digest(spki);
-            let text: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            text == identity.as_str()
+            let digits: Vec<_> = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            digits.concat() == identity.as_str()
         })
     })
 }
