@@ -14,8 +14,9 @@ use zeroize::Zeroizing;
 
 use crate::{telemetry::Subscription, wire::scan::Scanner};
 
-/// Most that is read and thrown away of a body nobody asked for, so that its connection can be used again.
-const DRAIN: usize = 64 * 1024;
+/// Most that is read and thrown away of a body nobody asked for, so that its connection can be used again. As much as any route takes:
+/// who writes into a closed connection may never see the answer, and that must not happen to a body that is not too large.
+const DRAIN: usize = 1 << 20;
 /// Longest that this may take.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 

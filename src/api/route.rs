@@ -313,6 +313,20 @@ pub async fn serve(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> 
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
+    if head.method == http::Method::HEAD {
+        response = without_body(response);
+    }
+    response
+}
+
+/// The same headers and no body. With HTTP/2 the library would send it also to a HEAD.
+fn without_body(mut response: Response<Body>) -> Response<Body> {
+    if let Some(length) = http_body::Body::size_hint(response.body()).exact() {
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    *response.body_mut() = Body::empty();
     response
 }
 
@@ -498,8 +512,8 @@ fn refuse_unroutable(head: &Parts) -> Option<Response<Body>> {
         response.headers_mut().insert(CONNECTION, close);
         return Some(response);
     }
-    if !head.uri.path().starts_with('/') && head.method != http::Method::CONNECT {
-        return Some(bad_request("invalid request target"));
+    if !head.uri.path().starts_with('/') {
+        return Some(bad_request("the request target is not a path"));
     }
     if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
         return Some(bad_request("missing required Host header"));

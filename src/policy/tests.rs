@@ -1,3 +1,5 @@
+//! What rules match, what policies decide, and what is said of doubtful ones.
+
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{oracle::oracle, *};

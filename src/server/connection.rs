@@ -97,13 +97,25 @@ pub(super) async fn serve(context: Arc<Context>, stream: TcpStream, address: Soc
     let failure = match handshake {
         Ok(Ok(Some((stream, peer)))) => return talk(&context, &generation, stream, peer).await,
         Ok(Ok(None)) => return,
-        Ok(Err(error)) => error.to_string(),
+        Ok(Err(error)) => explain(&error),
         Err(_) => format!("not complete after {} s", HANDSHAKE.as_secs()),
     };
     let log = &context.telemetry.log;
     if log.wants(Level::INFO) {
         let line = format!("http: TLS handshake error from {address}: {failure}");
         log.log(Level::INFO, &line, None);
+    }
+}
+
+/// Why a handshake failed, in words for the operator.
+fn explain(error: &io::Error) -> String {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    match cause {
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding)) => {
+            "the client's certificate is malformed, or its extended key usage is not for clients"
+                .to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 

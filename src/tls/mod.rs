@@ -12,6 +12,7 @@ use rustls::{
 pub mod certs;
 mod peer;
 mod verify;
+mod version1;
 
 pub use peer::Peer;
 use verify::ClientVerifier;
@@ -121,6 +122,8 @@ impl Tls {
             })?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+        // Clients in Go resume TLS 1.2 by tickets only. The key is this configuration's own, so a reload voids all tickets.
+        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
         Ok(Self {
             config: Arc::new(config),
             verifier,

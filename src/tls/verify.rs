@@ -19,13 +19,22 @@ use rustls::{
 use webpki::RawPublicKeyEntity;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::version1;
+
 /// Judges the certificates of clients.
 #[derive(Debug)]
 pub(super) struct ClientVerifier {
     mandatory: bool,
     algorithms: WebPkiSupportedAlgorithms,
     /// Judges the chain; `None` takes any.
-    chain: Option<Arc<dyn ClientCertVerifier>>,
+    chain: Option<Chain>,
+}
+
+/// What a client's certificate must chain to.
+#[derive(Debug)]
+struct Chain {
+    roots: Arc<RootCertStore>,
+    verifier: Arc<dyn ClientCertVerifier>,
 }
 
 impl ClientVerifier {
@@ -44,10 +53,11 @@ impl ClientVerifier {
         mandatory: bool,
         roots: RootCertStore,
     ) -> Result<Self, VerifierBuilderError> {
-        let chain = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .build()?;
+        let roots = Arc::new(roots);
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build()?;
         Ok(Self {
-            chain: Some(chain),
+            chain: Some(Chain { roots, verifier }),
             ..Self::any(provider, mandatory)
         })
     }
@@ -70,7 +80,26 @@ impl ClientCertVerifier for ClientVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         if let Some(chain) = &self.chain {
-            return chain.verify_client_cert(end_entity, intermediates, now);
+            let first = parse(end_entity)?;
+            if version1::is(&first) {
+                version1::verify(&first, &chain.roots, &self.algorithms, now)?;
+                return Ok(ClientCertVerified::assertion());
+            }
+            let verified = chain
+                .verifier
+                .verify_client_cert(end_entity, intermediates, now);
+            return verified.map_err(|error| match error {
+                // Signed by an authority that only has a trusted one's name.
+                Error::InvalidCertificate(CertificateError::BadSignature) => {
+                    CertificateError::UnknownIssuer.into()
+                }
+                // Ends the handshake with the alert that clients know for it (api.md 1.2); what the log says names both causes.
+                Error::InvalidCertificate(
+                    CertificateError::InvalidPurpose
+                    | CertificateError::InvalidPurposeContext { .. },
+                ) => malformed(),
+                error => error,
+            });
         }
         for cert in std::iter::once(end_entity).chain(intermediates) {
             parse(cert)?;

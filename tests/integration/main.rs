@@ -3,6 +3,8 @@
 //! Modules are marked as tests, which they are anyway, so that lints let their helpers panic, too.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod compat;
@@ -11,8 +13,12 @@ mod config;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod house;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod keystore;
+#[cfg(test)]
+mod support;
 #[cfg(test)]
 mod vectors_authz;

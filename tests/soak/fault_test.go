@@ -56,20 +56,19 @@ func (s *soak) faults(ctx context.Context) {
 	}
 }
 
-// keysGone takes the folder of keys away.
+// keysGone takes the folder of keys away. A file stands in its place: a reload would make the folder anew.
 func (s *soak) keysGone() func() {
 	away := s.keyDir + "-away"
-	if err := os.Rename(s.keyDir, away); err != nil {
-		s.t.Error(err)
+	must := func(err error) {
+		if err != nil {
+			s.t.Error(err)
+		}
 	}
+	must(os.Rename(s.keyDir, away))
+	must(os.WriteFile(s.keyDir, nil, 0o600))
 	return func() {
-		// Something may have made the folder anew: it would hide the keys.
-		if err := os.Remove(s.keyDir); err != nil && !os.IsNotExist(err) {
-			s.t.Error(err)
-		}
-		if err := os.Rename(away, s.keyDir); err != nil {
-			s.t.Error(err)
-		}
+		must(os.Remove(s.keyDir))
+		must(os.Rename(away, s.keyDir))
 	}
 }
 

@@ -101,6 +101,7 @@ func (s *soak) note(kind string, start time.Time, err error) {
 		c.unexpected++
 		if c.first == "" {
 			c.first = err.Error()
+			s.t.Logf("%s: %v", kind, err)
 		}
 	}
 	s.counts.kind[kind] = c

@@ -1,3 +1,5 @@
+//! What a directory makes of files that a crash, or somebody else, has left in it.
+
 use std::{fs, path::Path};
 
 use tempfile::TempDir;

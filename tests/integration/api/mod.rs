@@ -1,0 +1,15 @@
+//! The HTTP API of the real program, spoken to over raw HTTPS.
+
+mod body;
+mod key;
+mod life;
+mod list;
+mod log;
+mod metrics;
+mod path;
+mod policy;
+mod route;
+mod status;
+mod store;
+mod tls;
+mod walk;

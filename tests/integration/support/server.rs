@@ -1,0 +1,273 @@
+//! [`Server`]: the real program, on a port of the kernel's choice, killed when it is dropped.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{BufRead as _, BufReader, Read},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::{Cert, Client};
+
+/// Longest time that anything a test waits for may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How the server of a test is configured.
+pub(crate) struct Setup {
+    admin: String,
+    policies: String,
+    api: String,
+    tls: String,
+    more: String,
+    fs: bool,
+}
+
+impl Setup {
+    /// A server with keys in memory, whose admin is `admin`.
+    pub(crate) fn new(admin: &Cert) -> Self {
+        Self {
+            admin: admin.identity.clone(),
+            policies: String::new(),
+            api: String::new(),
+            tls: String::new(),
+            more: String::new(),
+            fs: false,
+        }
+    }
+
+    /// Keeps keys in files, in [`Server::keys`].
+    pub(crate) fn keys_in_files(mut self) -> Self {
+        self.fs = true;
+        self
+    }
+
+    /// A policy and who has it.
+    pub(crate) fn policy(
+        mut self,
+        name: &str,
+        allow: &[&str],
+        deny: &[&str],
+        who: &[&Cert],
+    ) -> Self {
+        let who: Vec<&str> = who.iter().map(|cert| cert.identity.as_str()).collect();
+        let _ = write!(
+            self.policies,
+            "  {name}:\n    allow: {}\n    deny: {}\n    identities: {}\n",
+            serde_json::json!(allow),
+            serde_json::json!(deny),
+            serde_json::json!(who),
+        );
+        self
+    }
+
+    /// Opens a route to everybody.
+    pub(crate) fn open_to_all(mut self, path: &str) -> Self {
+        let _ = write!(self.api, "  {path}:\n    skip_auth: true\n");
+        self
+    }
+
+    /// Sets a route's time limit.
+    pub(crate) fn timeout(mut self, path: &str, limit: &str) -> Self {
+        let _ = write!(self.api, "  {path}:\n    timeout: {limit}\n");
+        self
+    }
+
+    /// Verifies clients against `authority`; `folder` is where its certificate is put.
+    pub(crate) fn verify_clients(mut self, authority: &Cert, folder: &Path) -> Self {
+        self.tls.push_str("  auth: on\n");
+        self.trust(authority, folder)
+    }
+
+    /// Trusts `authority`, which alone asks nothing of clients.
+    pub(crate) fn trust(mut self, authority: &Cert, folder: &Path) -> Self {
+        let path = folder.join("ca.pem");
+        fs::write(&path, authority.pem()).unwrap();
+        let _ = writeln!(self.tls, "  ca: {}", path.display());
+        self
+    }
+
+    /// Adds top-level YAML.
+    pub(crate) fn with(mut self, yaml: &str) -> Self {
+        self.more.push_str(yaml);
+        self.more.push('\n');
+        self
+    }
+
+    /// Starts it.
+    pub(crate) async fn start(self) -> Server {
+        Server::start(self).await
+    }
+
+    fn yaml(&self, folder: &Path) -> String {
+        let folder_text = folder.display();
+        let mut yaml = format!(
+            "address: 127.0.0.1:0\nadmin:\n  identity: {}\ntls:\n  key: {folder_text}/server.key\n  cert: {folder_text}/server.pem\n{}",
+            self.admin, self.tls
+        );
+        for (section, text) in [("policy", &self.policies), ("api", &self.api)] {
+            if !text.is_empty() {
+                let _ = write!(yaml, "{section}:\n{text}");
+            }
+        }
+        if self.fs {
+            let _ = write!(yaml, "keystore:\n  fs:\n    path: {folder_text}/keys\n");
+        }
+        yaml + &self.more
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    folder: TempDir,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+impl Server {
+    async fn start(setup: Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let cert = Cert::server();
+        fs::write(folder.path().join("server.key"), cert.key_pem()).unwrap();
+        fs::write(folder.path().join("server.pem"), cert.pem()).unwrap();
+        fs::write(folder.path().join("kes.yml"), setup.yaml(folder.path())).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kes"))
+            .args(["server", "--config"])
+            .arg(folder.path().join("kes.yml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = Lines::of(child.stdout.take().unwrap());
+        let stderr = Lines::of(child.stderr.take().unwrap());
+        let mut server = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            child,
+            folder,
+            stdout,
+            stderr,
+        };
+        if !server
+            .stdout
+            .wait_for(1, "=> Server is up and running...")
+            .await
+        {
+            panic!("the server did not start: {:?}", server.stderr.all());
+        }
+        let banner = server.stdout.all();
+        let line = banner.iter().find(|line| line.starts_with("API ")).unwrap();
+        let (_, address) = line.rsplit_once("https://").unwrap();
+        server.address = address.parse().unwrap();
+        server
+    }
+
+    /// A client that shows `cert`.
+    pub(crate) fn client(&self, cert: &Cert) -> Client {
+        Client::new(self.address, Some(cert))
+    }
+
+    /// A client without a certificate.
+    pub(crate) fn nobody(&self) -> Client {
+        Client::new(self.address, None)
+    }
+
+    /// Where keys in files are.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.folder.path().join("keys")
+    }
+
+    /// Writes a new configuration and asks for it to be read. The answer is in the output.
+    pub(crate) fn reload(&self, setup: &Setup) {
+        self.reload_text(&setup.yaml(self.folder.path()));
+    }
+
+    /// The same with any text.
+    pub(crate) fn reload_text(&self, yaml: &str) {
+        fs::write(self.folder.path().join("kes.yml"), yaml).unwrap();
+        self.signal(Signal::HUP);
+    }
+
+    /// Waits until `text` has been in `count` lines of the standard output.
+    pub(crate) async fn said(&mut self, count: usize, text: &str) {
+        let said = self.stdout.wait_for(count, text).await;
+        assert!(said, "no {text:?} in {:?}", self.stdout.all());
+    }
+
+    /// Waits until `text` has been in `count` lines of the standard error.
+    pub(crate) async fn complained(&mut self, count: usize, text: &str) {
+        let said = self.stderr.wait_for(count, text).await;
+        assert!(said, "no {text:?} in {:?}", self.stderr.all());
+    }
+
+    /// All of standard error so far.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        self.stderr.all()
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(&mut self) -> ExitStatus {
+        // The output ends with the process.
+        assert!(self.stdout.end().await, "the server does not stop");
+        self.child.wait().unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("standard error of the server: {:#?}", self.stderr.all());
+        }
+    }
+}
+
+/// What a process writes, line by line.
+struct Lines(watch::Receiver<Vec<String>>);
+
+impl Lines {
+    fn of(pipe: impl Read + Send + 'static) -> Self {
+        let (sender, receiver) = watch::channel(Vec::new());
+        thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                sender.send_modify(|lines: &mut Vec<String>| lines.push(line));
+            }
+        });
+        Self(receiver)
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.borrow().clone()
+    }
+
+    async fn wait_for(&mut self, count: usize, text: &str) -> bool {
+        let found =
+            |lines: &Vec<String>| lines.iter().filter(|line| line.contains(text)).count() >= count;
+        let wait = tokio::time::timeout(PATIENCE, self.0.wait_for(found)).await;
+        matches!(wait, Ok(Ok(_)))
+    }
+
+    async fn end(&mut self) -> bool {
+        let closed = async { while self.0.changed().await.is_ok() {} };
+        tokio::time::timeout(PATIENCE, closed).await.is_ok()
+    }
+}
