@@ -1,3 +1,5 @@
+//! Single cases of the cache; `model` has the rules.
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
