@@ -96,7 +96,7 @@ def ciphertext():
 
 def config():
     samples = TESTS / "config/samples"
-    for path in [*sorted(samples.glob("*.yaml")), *sorted(samples.glob("invalid/*.yaml"))]:
+    for path in [*sorted(samples.glob("*.yaml")), *sorted(samples.glob("invalid/*.yaml"))[:32]]:
         yield path.read_bytes()
 
 
