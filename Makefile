@@ -40,7 +40,7 @@ check: ## the fast part: format, lints, unit, documentation and API tests
 # As root all that tests need can be had, so none may be skipped.
 .PHONY: test
 test: export KES_REQUIRE_TOOLS := $(if $(filter 0,$(shell id -u)),1,$(KES_REQUIRE_TOOLS))
-test: system-tools check docs deny no-features test-go ## everything, with the tools it needs; what .ci/run calls
+test: system-tools check docs deny no-features fuzz-smoke test-go ## everything, with the tools it needs; what .ci/run calls
 
 .PHONY: system-tools
 system-tools:
@@ -74,6 +74,22 @@ test-go:
 	cd tests/kesd && go vet ./...
 	cd tests/sdk && go vet ./... && go test -v -count=1 -timeout 5m ./...
 	cd tests/minio && go vet ./... && go test -v -count=1 -timeout 10m ./...
+
+# Long: optimised, under the address sanitizer. Smoke: quick to build, a few seconds for each target.
+.PHONY: fuzz fuzz-smoke
+fuzz: ## every parser of outside bytes, 300 seconds each (TIME=seconds, TARGETS='pem config')
+	tests/tools/install cargo-fuzz
+	scripts/fuzz long $(or $(TIME),300) $(TARGETS)
+fuzz-smoke:
+	tests/tools/install cargo-fuzz
+	scripts/fuzz smoke 5
+
+.PHONY: soak
+soak: export KES_BIN := $(CARGO_TARGET_DIR)/release/kes
+soak: export KES_SOAK := $(or $(TIME),600)
+soak: ## ten minutes of churn, reloads and faults; nothing may be left of them (TIME=seconds); see docs/soak.md
+	cargo build $(LOCKED) --release --bin kes
+	cd tests/soak && go vet ./... && go test -v -count=1 -timeout 0 ./...
 
 # What the same tests do in make test, KES_DURABILITY times as often. Root only.
 .PHONY: durability

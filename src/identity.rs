@@ -6,7 +6,7 @@
 use std::{fmt, sync::Arc};
 
 use sha2::{Digest, Sha256};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
 
 /// Why a chain of certificates gives no identity. The texts are part of the wire contract (api.md 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -108,8 +108,12 @@ impl fmt::Debug for Identity {
 }
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainError> {
-    match X509Certificate::from_der(der) {
-        Ok(([], cert)) => Ok(cert),
+    let Ok(([], cert)) = X509Certificate::from_der(der) else {
+        return Err(ChainError::Malformed);
+    };
+    // The parser passes over what follows the key within its sequence, and then cuts that rest off `raw`: no value any more.
+    match SubjectPublicKeyInfo::from_der(cert.tbs_certificate.subject_pki.raw) {
+        Ok(([], _)) => Ok(cert),
         _ => Err(ChainError::Malformed),
     }
 }

@@ -195,4 +195,6 @@ impl Policy {
 }
 
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;

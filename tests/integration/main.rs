@@ -11,6 +11,8 @@ mod compat;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod defects;
 #[cfg(test)]
 mod durability;

@@ -299,11 +299,6 @@ impl Server {
         self.folder.path()
     }
 
-    /// The process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Asks for the configuration to be read again, as it is.
     pub(crate) fn hang_up(&self) {
         self.signal(Signal::HUP);
@@ -362,7 +357,7 @@ impl Server {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
     }
 }
 

@@ -69,7 +69,7 @@ async fn under_load_reloads_fail_nothing_and_no_request_sees_half_of_one() {
     let mut server = configuration(&admin, &app, false).start().await;
     let admins = server.client(&admin);
     admins.put("/v1/key/create/a", Payload::None).await.empty();
-    let before = descriptors(server.pid());
+    let before = descriptors(server.process());
     let (stop, switches) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicUsize::new(0)),
@@ -114,13 +114,13 @@ async fn under_load_reloads_fail_nothing_and_no_request_sees_half_of_one() {
     );
     drop(admins);
     // Connections of this test end when their last handle is gone; a descriptor a reload would be 15 more.
-    let mut after = descriptors(server.pid());
+    let mut after = descriptors(server.process());
     for _ in 0..100 {
         if after <= before {
             break;
         }
         server.client(&admin).get("/version").await.json();
-        after = descriptors(server.pid());
+        after = descriptors(server.process());
     }
     assert!(after <= before + 1, "{before} descriptors became {after}");
 }

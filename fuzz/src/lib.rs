@@ -1,0 +1,3 @@
+//! What the fuzz targets of `kes` call; see `README.md`.
+
+pub mod targets;
