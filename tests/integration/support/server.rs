@@ -28,6 +28,7 @@ pub(crate) struct Setup {
     tls: String,
     more: String,
     fs: bool,
+    files: Option<u32>,
 }
 
 impl Setup {
@@ -40,7 +41,14 @@ impl Setup {
             tls: String::new(),
             more: String::new(),
             fs: false,
+            files: None,
         }
+    }
+
+    /// Lets the server open no more than `limit` files.
+    pub(crate) fn files(mut self, limit: u32) -> Self {
+        self.files = Some(limit);
+        self
     }
 
     /// Keeps keys in files, in [`Server::keys`].
@@ -140,7 +148,16 @@ impl Server {
         fs::write(folder.path().join("server.key"), cert.key_pem()).unwrap();
         fs::write(folder.path().join("server.pem"), cert.pem()).unwrap();
         fs::write(folder.path().join("kes.yml"), setup.yaml(folder.path())).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kes"))
+        let mut command = match setup.files {
+            None => Command::new(env!("CARGO_BIN_EXE_kes")),
+            Some(limit) => {
+                let mut command = Command::new("sh");
+                command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]);
+                command.arg(env!("CARGO_BIN_EXE_kes"));
+                command
+            }
+        };
+        let mut child = command
             .args(["server", "--config"])
             .arg(folder.path().join("kes.yml"))
             .stdin(Stdio::null())
@@ -212,6 +229,15 @@ impl Server {
     /// All of standard error so far.
     pub(crate) fn errors(&self) -> Vec<String> {
         self.stderr.all()
+    }
+
+    /// A figure of its memory in bytes, as the kernel counts it: `VmRSS` is what it has, `VmHWM` the most it ever had.
+    pub(crate) fn memory(&self, figure: &str) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = lines.find(|(name, _)| *name == figure).unwrap();
+        let value = value.trim().strip_suffix(" kB").unwrap();
+        value.parse::<usize>().unwrap() * 1024
     }
 
     /// Asks it to stop.
