@@ -11,6 +11,10 @@ mod compat;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod defects;
+#[cfg(test)]
+mod durability;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod house;
@@ -18,6 +22,10 @@ mod house;
 mod identity;
 #[cfg(test)]
 mod keystore;
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod secrets;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
