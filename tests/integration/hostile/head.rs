@@ -1,5 +1,7 @@
 //! What is no TLS, no HTTP, or too much of it; and who shows no certificate (api.md 1.1, 1.2, 1.4).
 
+use std::fmt::Write as _;
+
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::{MIB, Peak, others_are_served, server, until_end};
@@ -37,7 +39,7 @@ async fn garbage_ends_the_handshake() {
         &[22, 3, 1, 0, 0][..],
         &[23, 3, 3, 0, 1, 0][..],
         &[21, 3, 3, 0, 2, 2, 80][..],
-        &[255; 70_000][..],
+        &vec![255; 70_000][..],
         &huge_hello[..],
         &long[..],
     ] {
@@ -58,7 +60,7 @@ async fn ten_thousand_headers_and_ten_megabytes_of_them_are_refused() {
     let peak = Peak::of(&server);
     let mut many = String::from("GET /version HTTP/1.1\r\nHost: x\r\n");
     for number in 0..10_000 {
-        many.push_str(&format!("x-{number}: 1\r\n"));
+        let _ = write!(many, "x-{number}: 1\r\n");
     }
     many.push_str("\r\n");
     let long = format!(
