@@ -36,9 +36,10 @@ use zeroize::Zeroize;
 use self::slab::{Class, SlabKey};
 
 mod allocator;
+mod heap;
 mod slab;
 
-pub use self::allocator::Wiping;
+pub use self::{allocator::Wiping, heap::give_back};
 
 /// The sizes of slots, in bytes: keys, stored records, longer ones, pages. Multiples of 16, for the alignment that is promised.
 const SLOTS: [usize; 4] = [64, 256, 1024, 4096];

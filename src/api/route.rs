@@ -274,12 +274,13 @@ pub async fn serve(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> 
     let Ok(path) = Path::parse(head.uri.path()) else {
         return bad_request("invalid URL escape");
     };
-    let mut response = match find(&path) {
-        Err(error) => into_response(&error, state.compat),
+    let (mut response, in_time) = match find(&path) {
+        Err(error) => (into_response(&error, state.compat), true),
         Ok(found) => answer(&state, peer, &head, &mut incoming, &found).await,
     };
-    // A client that waits for "100 Continue" sends no body once it has its answer.
-    let reusable = if head.headers.contains_key(EXPECT) {
+    // A client that waits for "100 Continue" sends no body once it has its answer. One whose time is over has no more of it for the
+    // rest of its body.
+    let reusable = if !in_time || head.headers.contains_key(EXPECT) {
         http_body::Body::is_end_stream(&incoming)
     } else {
         body::drain(&mut incoming).await
@@ -305,14 +306,14 @@ fn without_body(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// Answers a request that has reached a route.
+/// Answers a request that has reached a route. False if its time was over.
 async fn answer(
     state: &State,
     peer: &Peer,
     head: &Parts,
     incoming: &mut Incoming,
     found: &Found<'_>,
-) -> Response<Body> {
+) -> (Response<Body>, bool) {
     let Found { route, .. } = found;
     let mut record = Record::open(state, peer, route, head.method.as_str(), &found.path);
     let settings = state
@@ -334,7 +335,7 @@ async fn answer(
         Ok(mut reply) => {
             record.served(reply.message.as_deref());
             reply.body.watch(|| record.reader());
-            reply.into_response()
+            (reply.into_response(), true)
         }
         Err(error) => {
             record.failed(&error);
@@ -343,7 +344,7 @@ async fn answer(
                 let allowed = HeaderValue::from_static(route.method.allowed());
                 response.headers_mut().insert(ALLOW, allowed);
             }
-            response
+            (response, !matches!(error, Error::TimedOut))
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -53,6 +53,8 @@ pub(super) struct Context {
     pub(super) generation: ArcSwap<Generation>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) clock: Clock,
+    /// How many connections have ended since memory was last given back.
+    pub(super) ended: AtomicUsize,
     /// Cancelled when the server stops: connections then finish the requests they have.
     pub(super) stopping: CancellationToken,
 }

@@ -36,12 +36,16 @@ pub(super) struct Cores {
     ended: std_mpsc::Receiver<()>,
 }
 
-/// Counts an open connection of a core.
-struct Open(Arc<AtomicUsize>);
+/// Counts an open connection of a core, and that it has ended.
+struct Open {
+    core: Arc<AtomicUsize>,
+    context: Arc<Context>,
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.core.fetch_sub(1, Ordering::Relaxed);
+        self.context.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -100,7 +104,9 @@ impl Cores {
         stop: &AtomicBool,
         context: &Context,
     ) -> Self {
+        // One line for each time that there are too many, also while they come and go at the limit.
         let mut complained = false;
+        let calm = limit - limit / 8;
         while !stop.load(Ordering::SeqCst) {
             let (stream, address) = match listener.accept() {
                 Ok(accepted) => accepted,
@@ -108,17 +114,17 @@ impl Cores {
                 // The client gave up before it was accepted.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
-                    let log = &context.telemetry.log;
-                    log.log(
-                        Level::ERROR,
-                        &format!("failed to accept a connection: {error}"),
-                        None,
-                    );
+                    if !complained {
+                        complained = true;
+                        let line = format!("failed to accept a connection: {error}");
+                        context.telemetry.log.log(Level::ERROR, &line, None);
+                    }
                     thread::sleep(REST);
                     continue;
                 }
             };
-            if self.open() >= limit {
+            let open = self.open();
+            if open >= limit {
                 // Dropped: the client sees a reset at once rather than a handshake that never ends.
                 if !complained {
                     complained = true;
@@ -129,7 +135,9 @@ impl Cores {
                 }
                 continue;
             }
-            complained = false;
+            if open < calm {
+                complained = false;
+            }
             if stream.set_nonblocking(true).is_ok() {
                 self.hand((stream, address));
             }
@@ -171,7 +179,10 @@ async fn run(
             biased;
             accepted = queue.recv() => {
                 let Some((stream, address)) = accepted else { break };
-                let open = Open(open.clone());
+                let open = Open {
+                    core: open.clone(),
+                    context: context.clone(),
+                };
                 if let Ok(stream) = tokio::net::TcpStream::from_std(stream) {
                     let context = context.clone();
                     tasks.spawn(async move {

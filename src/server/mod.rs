@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -53,6 +53,10 @@ use signals::{Signal, Signals};
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long the last lines of the logs may take.
 const FLUSH: Duration = Duration::from_secs(1);
+/// How often it is looked whether many connections have ended.
+const GIVE_BACK: Duration = Duration::from_secs(5);
+/// How many make it worth while to give their memory back to the system.
+const MANY: usize = 256;
 /// Threads that wait for keystores.
 const OUTSIDE_THREADS: usize = 2;
 
@@ -143,8 +147,10 @@ async fn live(process: &Process, config: Config, out: &mut dyn Write) -> Result<
         generation: ArcSwap::from_pointee(Generation::new(tls, &stopping)),
         telemetry: process.telemetry.clone(),
         clock: process.clock.clone(),
+        ended: AtomicUsize::new(0),
         stopping: stopping.clone(),
     });
+    tokio::spawn(give_back(context.clone()));
     let cores = Cores::start(
         thread::available_parallelism().map_or(1, usize::from),
         &context,
@@ -182,6 +188,20 @@ async fn live(process: &Process, config: Config, out: &mut dyn Write) -> Result<
     }
     let _ = writeln!(out, "\n=> Stopping server... Goodbye.");
     Ok(())
+}
+
+/// Gives memory back to the system after many connections have ended, which the heap does not do by itself.
+async fn give_back(context: Arc<Context>) {
+    loop {
+        tokio::select! {
+            () = context.stopping.cancelled() => return,
+            () = tokio::time::sleep(GIVE_BACK) => {}
+        }
+        if context.ended.load(Ordering::Relaxed) >= MANY {
+            context.ended.store(0, Ordering::Relaxed);
+            let _ = tokio::task::spawn_blocking(memory::give_back).await;
+        }
+    }
 }
 
 impl Running<'_> {

@@ -17,6 +17,8 @@ mod defects;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod identity;

@@ -89,6 +89,7 @@ impl Bench {
                 telemetry: self.process.telemetry.clone(),
                 clock: self.process.clock.clone(),
                 stopping,
+                ended: std::sync::atomic::AtomicUsize::new(0),
             }),
             config,
             store: assembled.store,

@@ -29,6 +29,7 @@ pub(crate) struct Setup {
     tls: String,
     more: String,
     fs: bool,
+    files: Option<u32>,
     zone: Option<&'static str>,
     flags: Vec<&'static str>,
     /// User, and how much it may lock in KiB.
@@ -47,6 +48,7 @@ impl Setup {
             tls: String::new(),
             more: String::new(),
             fs: false,
+            files: None,
             zone: None,
             flags: Vec::new(),
             user: None,
@@ -63,6 +65,12 @@ impl Setup {
     /// The private key is encrypted.
     pub(crate) fn key_password(mut self, password: &str) -> Self {
         let _ = writeln!(self.tls, "  password: {}", serde_json::json!(password));
+        self
+    }
+
+    /// Lets the server open no more than `limit` files.
+    pub(crate) fn files(mut self, limit: u32) -> Self {
+        self.files = Some(limit);
         self
     }
 
@@ -167,7 +175,17 @@ impl Setup {
         fs::write(folder.join("kes.yml"), self.yaml(folder)).unwrap();
         let program = env!("CARGO_BIN_EXE_kes");
         let mut command = match self.user {
-            None => Command::new(program),
+            None => match self.files {
+                None => Command::new(program),
+                Some(limit) => {
+                    let mut command = Command::new("sh");
+                    command
+                        .args(["-ec", "ulimit -n \"$0\"; exec \"$@\""])
+                        .arg(limit.to_string())
+                        .arg(program);
+                    command
+                }
+            },
             Some((user, memlock)) => {
                 chown(folder, Some(user), Some(user)).unwrap();
                 for entry in fs::read_dir(folder).unwrap() {
@@ -337,6 +355,15 @@ impl Server {
     /// All of standard error so far.
     pub(crate) fn errors(&self) -> Vec<String> {
         self.stderr.all()
+    }
+
+    /// A figure of its memory in bytes, as the kernel counts it: `VmRSS` is what it has, `VmHWM` the most it ever had.
+    pub(crate) fn memory(&self, figure: &str) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = lines.find(|(name, _)| *name == figure).unwrap();
+        let value = value.trim().strip_suffix(" kB").unwrap();
+        value.parse::<usize>().unwrap() * 1024
     }
 
     /// Asks it to stop.
