@@ -85,11 +85,10 @@ pub(super) async fn drain(body: &mut Incoming) -> bool {
     }
     let rest = async {
         let mut seen = 0;
-        while !body.is_end_stream() {
-            match data(body).await {
-                Some(piece) => seen += piece.len(),
-                None => return body.is_end_stream(),
-            }
+        // A chunked body says that it has ended only by having no further frame.
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return false };
+            seen += frame.data_ref().map_or(0, Bytes::len);
             if seen > DRAIN {
                 return false;
             }

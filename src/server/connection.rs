@@ -203,6 +203,8 @@ async fn talk(
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
+            // A client that cancels all it has asked for at once (Go's does, and shares one connection) is no attacker.
+            .max_pending_accept_reset_streams(MAX_STREAMS as usize)
             .max_header_list_size(MAX_HEADERS)
             .serve_connection(io, service);
         watch(
