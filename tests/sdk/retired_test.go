@@ -38,7 +38,7 @@ var retired = []struct {
 	{http.MethodGet, "/v1/enclave/list/e", kes.NewError(http.StatusNotFound, "not found")},
 }
 
-// TestRetiredRoutesSayThatTheyAreGone asks on connections of the SDK, with and without a body, over both HTTP versions.
+// TestRetiredRoutesSayThatTheyAreGone asks with and without a body, over both HTTP versions.
 func TestRetiredRoutesSayThatTheyAreGone(t *testing.T) {
 	s := start(t, false)
 	for _, h2 := range []bool{false, true} {
