@@ -21,7 +21,7 @@ LOCKED := --locked
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{ printf "make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
 	@echo
 	@echo "built things and tools: $(KES_CACHE) (KES_CACHE)"
 
@@ -37,8 +37,14 @@ check: ## the fast part: format, lints, unit, documentation and API tests
 	cargo test $(LOCKED) --doc
 	cargo test $(LOCKED) --test integration
 
+# As root all that tests need can be had, so none may be skipped.
 .PHONY: test
-test: check docs deny no-features test-go ## everything, with the tools it needs; what .ci/run calls
+test: export KES_REQUIRE_TOOLS := $(if $(filter 0,$(shell id -u)),1,$(KES_REQUIRE_TOOLS))
+test: system-tools check docs deny no-features test-go ## everything, with the tools it needs; what .ci/run calls
+
+.PHONY: system-tools
+system-tools:
+	@if [[ $$EUID -eq 0 ]]; then tests/tools/install strace e2fsprogs; fi
 
 .PHONY: docs
 docs:
@@ -68,6 +74,17 @@ test-go:
 	cd tests/kesd && go vet ./...
 	cd tests/sdk && go vet ./... && go test -v -count=1 -timeout 5m ./...
 	cd tests/minio && go vet ./... && go test -v -count=1 -timeout 10m ./...
+
+# What the same tests do in make test, KES_DURABILITY times as often. Root only.
+.PHONY: durability
+durability: export KES_BIN := $(CARGO_TARGET_DIR)/debug/kes
+durability: export KES_REQUIRE_TOOLS := 1
+durability: export KES_DURABILITY := $(or $(KES_DURABILITY),10)
+durability: ## hundreds of power failures and kills of the file keystore; KES_DURABILITY=100: ten times as many
+	cargo build $(LOCKED) --bin kes
+	tests/tools/install strace e2fsprogs minio mc
+	cargo test $(LOCKED) --test integration -- durability:: --nocapture --test-threads=1
+	cd tests/minio && go test -v -count=1 -timeout 0 -run '^TestKesIsKilledAtWork$$' ./...
 
 .PHONY: bench
 bench: export KES_BIN := $(CARGO_TARGET_DIR)/release/kes

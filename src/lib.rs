@@ -10,6 +10,7 @@
 pub mod apikey;
 pub mod certificate;
 pub mod clock;
+pub mod compat;
 pub mod identity;
 pub mod memory;
 pub mod name;

@@ -1,4 +1,4 @@
-//! Locked pages for secrets: the only file of the crate that may hold `unsafe` code.
+//! Locked pages for secrets, and a heap that wipes what is freed. Only this file and those under `memory/` may hold `unsafe` code.
 //!
 //! A [`Region`] is a run of bytes for key material. Small regions are packed into slabs, one size class to a slab; larger ones have
 //! pages of their own. Either way the pages
@@ -35,7 +35,10 @@ use zeroize::Zeroize;
 
 use self::slab::{Class, SlabKey};
 
+mod allocator;
 mod slab;
+
+pub use self::allocator::Wiping;
 
 /// The sizes of slots, in bytes: keys, stored records, longer ones, pages. Multiples of 16, for the alignment that is promised.
 const SLOTS: [usize; 4] = [64, 256, 1024, 4096];

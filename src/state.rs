@@ -13,8 +13,8 @@ use arc_swap::ArcSwap;
 use time::OffsetDateTime;
 
 use crate::{
-    clock::Clock, identity::Identity, keyring::Keyring, name::PolicyName, policy::Policy,
-    telemetry::Telemetry,
+    clock::Clock, compat::Compat, identity::Identity, keyring::Keyring, name::PolicyName,
+    policy::Policy, telemetry::Telemetry,
 };
 
 /// What a configuration says about one route.
@@ -47,6 +47,8 @@ pub struct State {
     pub keys: Arc<Keyring>,
     /// Settings of the routes, in the order of the route table.
     pub routes: Vec<RouteSettings>,
+    /// What is different for clients of old releases.
+    pub compat: Compat,
     /// Counters and logs; they outlive this snapshot.
     pub telemetry: Arc<Telemetry>,
     /// When the process started.

@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use zeroize::Zeroizing;
 
+use super::record::Reader;
 use crate::{telemetry::Subscription, wire::scan::Scanner};
 
 /// Most that is read and thrown away of a body nobody asked for, so that its connection can be used again. As much as any route takes:
@@ -116,7 +117,10 @@ pub struct Body(Kind);
 
 enum Kind {
     Full(Option<Bytes>),
-    Stream(Subscription),
+    Stream {
+        events: Subscription,
+        reader: Option<Reader>,
+    },
 }
 
 impl Body {
@@ -132,7 +136,30 @@ impl Body {
 
     /// What a log sends, until the subscription ends.
     pub fn stream(events: Subscription) -> Self {
-        Self(Kind::Stream(events))
+        Self(Kind::Stream {
+            events,
+            reader: None,
+        })
+    }
+
+    /// Says who reads, if this is a stream: whoever is cut off stands in the error log.
+    pub(super) fn watch(&mut self, who: impl FnOnce() -> Reader) {
+        if let Kind::Stream { reader, .. } = &mut self.0 {
+            *reader = Some(who());
+        }
+    }
+}
+
+impl Drop for Kind {
+    fn drop(&mut self) {
+        if let Self::Stream {
+            events,
+            reader: Some(reader),
+        } = self
+            && events.was_cut_off()
+        {
+            reader.cut_off();
+        }
     }
 }
 
@@ -146,7 +173,7 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match &mut self.0 {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Kind::Stream(events) => events
+            Kind::Stream { events, .. } => events
                 .poll_next(cx)
                 .map(|event| event.map(|bytes| Ok(Frame::data(bytes)))),
         }
@@ -161,7 +188,7 @@ impl HttpBody for Body {
             Kind::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Kind::Stream(_) => SizeHint::default(),
+            Kind::Stream { .. } => SizeHint::default(),
         }
     }
 }

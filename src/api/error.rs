@@ -175,6 +175,15 @@ impl Error {
         }
     }
 
+    /// What clients of before 2022-02-28 were told in place of this (minio.md A7.3).
+    pub fn old_text(&self) -> Option<&'static str> {
+        match self {
+            Self::Denied => Some("prohibited by policy"),
+            Self::Exists => Some("key does already exist"),
+            _ => None,
+        }
+    }
+
     /// What the keyring's error means to a client who asked to do `doing`.
     pub fn store(doing: &'static str, source: keyring::Error) -> Self {
         match source.kind() {

@@ -13,7 +13,7 @@ use crate::{
     secret::{NoRandomness, Secret},
     wire::{
         request::{BulkDecrypt, Decrypt, Encrypt, Generate, Hmac, Import},
-        response::{KeyInfo, KeyList},
+        response::{KeyInfo, KeyList, OldKeyLine},
         write,
     },
 };
@@ -92,11 +92,18 @@ pub(super) async fn describe(call: Call<'_>) -> Result<Reply, Error> {
 /// `GET /v1/key/list/`: all names at once as long as the body stays below what clients read (api.md 8).
 pub(super) async fn list(call: Call<'_>) -> Result<Reply, Error> {
     let pattern = call.pattern()?;
-    let page = call.state.keys.list(&pattern, NAMES).await;
+    let lines = call.state.compat.ndjson_lists;
+    // Lines have no place to say where to continue.
+    let limit = if lines { usize::MAX } else { NAMES };
+    let page = call.state.keys.list(&pattern, limit).await;
     let page = page.map_err(|source| Error::Store {
         doing: "list keys",
         source,
     })?;
+    if lines {
+        let names = page.names.iter().map(KeyName::as_str);
+        return Reply::lines(names.map(|name| OldKeyLine { name }));
+    }
     let mut names = Vec::with_capacity(page.names.len());
     let mut next = page.next;
     let mut size = 0;
@@ -196,7 +203,7 @@ pub(super) async fn hmac(call: Call<'_>) -> Result<Reply, Error> {
     let body = Hmac::parse(call.body()).map_err(|_| Error::Body)?;
     let key = fetch(&call, &name).await?;
     let sum = key.hmac(&body.message).map_err(|_| Error::NoHmac)?;
-    Ok(Reply::bytes(write::secrets(&[("hmac", &sum)])))
+    Ok(Reply::bytes(write::secrets(&[("hmac", &sum[..])])))
 }
 
 async fn fetch(call: &Call<'_>, name: &KeyName) -> Result<Arc<KeyVersion>, Error> {

@@ -13,15 +13,17 @@ mod policy;
 mod record;
 mod route;
 mod status;
+mod takes;
 
 pub use auth::{Auth, Permit};
 pub use body::Body;
 pub use error::{Error, Named};
-pub use route::{Call, Method, Reply, Route, Takes, serve};
+pub use route::{Call, Method, Reply, Route, serve};
+pub use takes::Takes;
 
 use Auth::{Identify, Open, Policy};
 use Method::{Delete, Get, Put};
-use Takes::{Identity, Key, Nothing, Pattern, PolicyName};
+use Takes::{Identity, Key, KeyPattern, Nothing, OldKey, Pattern, PolicyName};
 
 /// Largest request body of most routes, in bytes.
 const BODY: usize = 1_000_000;
@@ -43,14 +45,14 @@ pub static ROUTES: &[Route] = &[
     Route::new(Get,    "/v1/api",                    Nothing,    0,    0,            SHORT, Policy,   true,  false, true,  |c| Box::pin(status::api(c))),
     Route::new(Put,    "/v1/key/create/",            Key,        0,    0,            LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::create(c))),
     Route::new(Put,    "/v1/key/import/",            Key,        BODY, BODY,         LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::import(c))),
-    Route::new(Get,    "/v1/key/describe/",          Key,        0,    0,            LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::describe(c))),
-    Route::new(Get,    "/v1/key/list/",              Pattern,    0,    0,            LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::list(c))),
-    Route::new(Delete, "/v1/key/delete/",            Key,        0,    0,            LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::delete(c))),
+    Route::new(Get,    "/v1/key/describe/",          OldKey,     0,    0,            LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::describe(c))),
+    Route::new(Get,    "/v1/key/list/",              KeyPattern, 0,    0,            LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::list(c))),
+    Route::new(Delete, "/v1/key/delete/",            OldKey,     0,    0,            LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::delete(c))),
     Route::new(Put,    "/v1/key/encrypt/",           Key,        BODY, BODY,         LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::encrypt(c))),
-    Route::new(Put,    "/v1/key/generate/",          Key,        BODY, BODY,         LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::generate(c))),
-    Route::new(Put,    "/v1/key/decrypt/",           Key,        BODY, DECRYPT_BODY, LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::decrypt(c))),
+    Route::new(Put,    "/v1/key/generate/",          OldKey,     BODY, BODY,         LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::generate(c))),
+    Route::new(Put,    "/v1/key/decrypt/",           OldKey,     BODY, DECRYPT_BODY, LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::decrypt(c))),
     Route::new(Put,    "/v1/key/hmac/",              Key,        BODY, BODY,         LONG,  Policy,   true,  true,  true,  |c| Box::pin(key::hmac(c))),
-    Route::new(Put,    "/v1/key/bulk/decrypt/",      Key,        BODY, DECRYPT_BODY, LONG,  Policy,   false, true,  true,  |c| Box::pin(key::bulk_decrypt(c))),
+    Route::new(Put,    "/v1/key/bulk/decrypt/",      OldKey,     BODY, DECRYPT_BODY, LONG,  Policy,   false, true,  true,  |c| Box::pin(key::bulk_decrypt(c))),
     Route::new(Get,    "/v1/policy/describe/",       PolicyName, 0,    0,            LONG,  Policy,   true,  true,  true,  |c| Box::pin(policy::describe(c))),
     Route::new(Get,    "/v1/policy/read/",           PolicyName, 0,    0,            LONG,  Policy,   true,  true,  true,  |c| Box::pin(policy::read(c))),
     Route::new(Get,    "/v1/policy/list/",           Pattern,    0,    0,            LONG,  Policy,   true,  true,  true,  |c| Box::pin(policy::list(c))),

@@ -38,6 +38,14 @@ pub(super) async fn read(call: Call<'_>) -> Result<Reply, Error> {
 pub(super) async fn list(call: Call<'_>) -> Result<Reply, Error> {
     let pattern = call.pattern()?;
     let names = call.state.policies.keys().map(PolicyName::as_str);
+    if call.state.compat.ndjson_lists {
+        let names = pattern.select(names).into_iter();
+        return Reply::lines(names.map(|name| PolicyInfo {
+            name,
+            created_at: call.state.started,
+            created_by: call.state.admin.to_string(),
+        }));
+    }
     Reply::json(&PolicyList {
         names: pattern.select(names),
         continue_at: String::new(),

@@ -1,14 +1,14 @@
 //! [`Record`]: what is written down about one request that reached a route: its audit event, its line in the error log, its place
 //! in the metrics. Written once, whatever way the request ends.
 
-use std::time::Duration;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hyper::StatusCode;
 
 use super::{error::Error, route::Route};
 use crate::{
     state::State,
-    telemetry::{Active, AuditEvent, Level, Request, chain},
+    telemetry::{Active, AuditEvent, Level, Request, Telemetry, chain},
     tls::Peer,
 };
 
@@ -82,6 +82,17 @@ impl<'a> Record<'a> {
         self.close(status.as_u16(), &error.to_string());
     }
 
+    /// Who reads the stream that this request was answered with.
+    pub(super) fn reader(&self) -> Reader {
+        Reader {
+            telemetry: self.state.telemetry.clone(),
+            method: self.method.to_owned(),
+            path: self.path.to_owned(),
+            ip: self.peer.ip(),
+            identity: self.identity().map(str::to_owned),
+        }
+    }
+
     fn identity(&self) -> Option<&str> {
         self.peer
             .identity()
@@ -116,5 +127,28 @@ impl Drop for Record<'_> {
         if !self.finished {
             self.close(CLIENT_GONE, "client closed the connection");
         }
+    }
+}
+
+/// The reader of a log stream, for as long as it reads.
+pub(super) struct Reader {
+    telemetry: Arc<Telemetry>,
+    method: String,
+    path: String,
+    ip: IpAddr,
+    identity: Option<String>,
+}
+
+impl Reader {
+    /// Writes to the error log that this one was too slow.
+    pub(super) fn cut_off(&self) {
+        let request = Request {
+            method: &self.method,
+            path: &self.path,
+            ip: Some(self.ip),
+            identity: self.identity.as_deref(),
+        };
+        let message = "the reader of a log stream was cut off: it did not keep up";
+        self.telemetry.log.log(Level::WARN, message, Some(request));
     }
 }

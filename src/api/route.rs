@@ -22,17 +22,22 @@ use super::{
     ALIASES, RETIRED, ROUTES,
     auth::{Auth, Permit, authorize},
     body::{self, Body, RequestBody},
-    error::{Error, Named},
+    error::Error,
     path::{Odd, Path},
     record::Record,
+    takes::Takes,
 };
 use crate::{
-    name,
+    compat::Compat,
+    name::{KeyName, ListPattern},
     state::{RouteSettings, Shared, State},
     telemetry::Subscription,
     tls::Peer,
     wire,
 };
+
+/// The content type of JSON lines. Clients compare it byte for byte.
+const NDJSON: &str = "application/x-ndjson";
 
 /// What a handler returns when it is polled to its end.
 pub(super) type Handled<'a> = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send + 'a>>;
@@ -73,40 +78,6 @@ impl Method {
             Self::Get => method == http::Method::GET,
             Self::Put => method == http::Method::PUT || method == http::Method::POST,
         }
-    }
-}
-
-/// What follows a route's path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
-    /// The name of an identity.
-    Identity,
-    /// The name of a key.
-    Key,
-    /// Nothing: the path is all.
-    Nothing,
-    /// A pattern, perhaps empty.
-    Pattern,
-    /// The name of a policy.
-    PolicyName,
-}
-
-impl Takes {
-    fn check(self, resource: &str) -> Result<(), Error> {
-        let (what, valid) = match self {
-            Self::Nothing => return Ok(()),
-            Self::Identity => (Named::Identity, name::is_valid(resource)),
-            Self::Key => (Named::Key, name::is_valid(resource)),
-            Self::Pattern => (Named::Pattern, name::ListPattern::parse(resource).is_ok()),
-            Self::PolicyName => (Named::Policy, name::is_valid(resource)),
-        };
-        if valid {
-            return Ok(());
-        }
-        Err(Error::Name {
-            what,
-            resource: resource.to_owned(),
-        })
     }
 }
 
@@ -177,6 +148,7 @@ pub struct Call<'a> {
     pub permit: Permit,
     /// What follows the route's path: decoded, and of the form that the route takes.
     pub resource: &'a str,
+    takes: Takes,
     body: Option<RequestBody>,
 }
 
@@ -196,22 +168,16 @@ impl Call<'_> {
     ///
     /// # Errors
     /// Never on a route that takes a key's name.
-    pub fn key_name(&self) -> Result<name::KeyName, Error> {
-        name::KeyName::parse(self.resource).map_err(|_| Error::Name {
-            what: Named::Key,
-            resource: self.resource.to_owned(),
-        })
+    pub fn key_name(&self) -> Result<KeyName, Error> {
+        self.takes.key_name(self.resource, self.state.compat)
     }
 
     /// The resource as a pattern.
     ///
     /// # Errors
     /// Never on a route that takes a pattern.
-    pub fn pattern(&self) -> Result<name::ListPattern, Error> {
-        name::ListPattern::parse(self.resource).map_err(|_| Error::Name {
-            what: Named::Pattern,
-            resource: self.resource.to_owned(),
-        })
+    pub fn pattern(&self) -> Result<ListPattern, Error> {
+        self.takes.pattern(self.resource, self.state.compat)
     }
 }
 
@@ -260,10 +226,19 @@ impl Reply {
     /// A stream of JSON lines.
     pub fn stream(events: Subscription) -> Self {
         Self {
-            content_type: Some("application/x-ndjson"),
+            content_type: Some(NDJSON),
             body: Body::stream(events),
             message: None,
         }
+    }
+
+    /// JSON lines: what the predecessor's older releases listed with (minio.md B5).
+    ///
+    /// # Errors
+    /// Only if a line cannot be JSON, which no type of [`wire`] is.
+    pub fn lines<T: serde::Serialize>(lines: impl IntoIterator<Item = T>) -> Result<Self, Error> {
+        let body = wire::write::lines(lines).map_err(|_| Error::Internal)?;
+        Ok(Self::text(NDJSON, body))
     }
 
     /// Says what the console's audit line says.
@@ -300,7 +275,7 @@ pub async fn serve(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> 
         return bad_request("invalid URL escape");
     };
     let mut response = match find(&path) {
-        Err(error) => into_response(&error),
+        Err(error) => into_response(&error, state.compat),
         Ok(found) => answer(&state, peer, &head, &mut incoming, &found).await,
     };
     // A client that waits for "100 Continue" sends no body once it has its answer.
@@ -356,13 +331,14 @@ async fn answer(
             .unwrap_or(Err(Error::TimedOut)),
     };
     match outcome {
-        Ok(reply) => {
+        Ok(mut reply) => {
             record.served(reply.message.as_deref());
+            reply.body.watch(|| record.reader());
             reply.into_response()
         }
         Err(error) => {
             record.failed(&error);
-            let mut response = into_response(&error);
+            let mut response = into_response(&error, state.compat);
             if matches!(error, Error::Method { .. }) {
                 let allowed = HeaderValue::from_static(route.method.allowed());
                 response.headers_mut().insert(ALLOW, allowed);
@@ -391,11 +367,12 @@ async fn attempt(
     }
     let permit = authorize(state, peer, route.auth, settings, &found.path)?;
     record.passed();
-    route.takes.check(found.resource)?;
+    route.takes.check(found.resource, state.compat)?;
     let call = Call {
         state,
         permit,
         resource: found.resource,
+        takes: route.takes,
         body: request_body(head, incoming, route.limit).await,
     };
     unpanicked((route.handler)(call)).await
@@ -536,8 +513,12 @@ fn bad_request(why: &str) -> Response<Body> {
 }
 
 /// An error as it travels.
-fn into_response(error: &Error) -> Response<Body> {
-    let body = wire::write::error(&error.to_string());
+fn into_response(error: &Error, compat: Compat) -> Response<Body> {
+    let text = error.to_string();
+    let body = match error.old_text().filter(|_| compat.legacy_errors) {
+        Some(old) => wire::write::old_error(old, &text),
+        None => wire::write::error(&text),
+    };
     let mut response = Response::new(Body::full(body));
     *response.status_mut() = error.status();
     let headers = response.headers_mut();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::telemetry::Level;
+use crate::telemetry::{Format, Level};
 
 /// Where to listen: all IPv4 interfaces, the port that clients of the predecessor know (config.md 5.2).
 pub const ADDRESS: &str = "0.0.0.0:7373";
@@ -20,3 +20,6 @@ pub const LOG_ERROR: Level = Level::INFO;
 
 /// The audit log on the console is off, as documented to users (config.md 10); the log streams do not depend on it.
 pub const LOG_AUDIT: Level = Level::OFF;
+
+/// Console lines are what scripts that read the predecessor's expect (api.md 10.1).
+pub const LOG_FORMAT: Format = Format::Text;

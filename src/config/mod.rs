@@ -15,6 +15,7 @@ use std::{collections::BTreeMap, fs::File, io::Read, path::Path, path::PathBuf, 
 use zeroize::Zeroizing;
 
 use crate::{
+    compat::Compat,
     identity::Identity,
     keyring,
     keystore::Settings,
@@ -116,23 +117,6 @@ pub struct PolicyEntry {
     pub policy: Policy,
     /// To whom they apply.
     pub identities: Vec<Identity>,
-}
-
-/// `compat`: switches for clients of old releases, all off by default (decisions 10 and 20).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "these are independent switches of the file"
-)]
-pub struct Compat {
-    /// Error responses in the form of old releases.
-    pub legacy_errors: bool,
-    /// Lists as one JSON value a line.
-    pub ndjson_lists: bool,
-    /// The answer of self-describe in its old form.
-    pub legacy_self_describe: bool,
-    /// Use of keys with names that can no longer be created.
-    pub legacy_names: bool,
 }
 
 /// What flags of `kes server` say in place of the file (decision 6).

@@ -125,7 +125,10 @@ pub(super) const FILE: Shape = Section(&[
             ]),
         )]),
     ),
-    ("log", Section(&[("error", TEXT), ("audit", TEXT)])),
+    (
+        "log",
+        Section(&[("error", TEXT), ("audit", TEXT), ("format", TEXT)]),
+    ),
     ("keys", List(&Section(&[("name", TEXT)]))),
     (
         "compat",

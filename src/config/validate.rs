@@ -4,17 +4,17 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use crate::{
+    compat::Compat,
     identity::Identity,
     keyring::Expiry,
     keystore::Settings,
     name::KeyName,
     secret::Secret,
-    telemetry::{self, Level},
+    telemetry::{self, Format, Level},
 };
 
 use super::{
-    Compat, Config, Context, Errors, Proxy, Tls, access, address, defaults, report::Report,
-    view::View,
+    Config, Context, Errors, Proxy, Tls, access, address, defaults, report::Report, view::View,
 };
 
 /// Checks `file` and makes a [`Config`] of it. `keystore` is `None` if its problem is in the report.
@@ -299,9 +299,30 @@ fn log(view: &View<'_>, report: &mut Report) -> telemetry::Settings {
             default
         })
     };
+    let (error, audit) = (
+        level("error", defaults::LOG_ERROR),
+        level("audit", defaults::LOG_AUDIT),
+    );
     telemetry::Settings {
-        error: level("error", defaults::LOG_ERROR),
-        audit: level("audit", defaults::LOG_AUDIT),
+        error,
+        audit,
+        format: log_format(&view.get("format"), report),
+    }
+}
+
+fn log_format(view: &View<'_>, report: &mut Report) -> Format {
+    let Some(text) = view.text() else {
+        return defaults::LOG_FORMAT;
+    };
+    match text.text.trim().to_ascii_lowercase().as_str() {
+        "" => defaults::LOG_FORMAT,
+        "json" => Format::Json,
+        "text" => Format::Text,
+        _ => {
+            let reason = format!("invalid log format {}", text.shown());
+            report.error_with_hint(view.line, &view.path, reason, "write 'text' or 'json'");
+            defaults::LOG_FORMAT
+        }
     }
 }
 

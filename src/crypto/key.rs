@@ -165,13 +165,16 @@ impl KeyVersion {
         Ok(Plaintext(buffer))
     }
 
-    /// HMAC-SHA-256 of `message` under the HMAC key (crypto.md 5): the same each time.
+    /// HMAC-SHA-256 of `message` under the HMAC key (crypto.md 5): the same each time. Boxed, because an array leaves a copy on the
+    /// stack wherever it is moved.
     ///
     /// # Errors
     /// [`NoHmacKey`] if the key has none.
-    pub fn hmac(&self, message: &[u8]) -> Result<[u8; 32], NoHmacKey> {
+    pub fn hmac(&self, message: &[u8]) -> Result<Box<[u8; 32]>, NoHmacKey> {
         let key = self.hmac.as_ref().ok_or(NoHmacKey)?;
-        Ok(hmac_sha256(key.bytes(), message))
+        let mut sum = Box::new([0; 32]);
+        hmac_sha256(key.bytes(), message, &mut sum);
+        Ok(sum)
     }
 }
 

@@ -211,8 +211,27 @@ impl Keyring {
     pub async fn list(&self, pattern: &ListPattern, limit: usize) -> Result<Page, Error> {
         let (inner, pattern) = (self.inner.clone(), pattern.clone());
         self.detached(&pattern.prefix.clone(), async move {
-            let from = pattern.from.as_deref();
-            within(BUDGET, inner.store.list(&pattern.prefix, from, limit)).await
+            let (prefix, mut from) = (&pattern.prefix, pattern.from.clone());
+            let mut names = Vec::new();
+            loop {
+                let work = inner.store.list(prefix, from.as_deref(), limit.max(1));
+                let page = within(BUDGET, work).await?;
+                names.extend(page.names.into_iter().filter(|name| pattern.tells(name)));
+                let next = page.next;
+                // A page may end before a name that this pattern does not tell; clients could not ask for it.
+                if names.len() <= limit
+                    && let Some(skipped) = next.as_ref().filter(|next| !pattern.tells(next))
+                {
+                    from = Some(skipped.to_string());
+                    continue;
+                }
+                let cut = names.get(limit).cloned();
+                names.truncate(limit);
+                return Ok(Page {
+                    names,
+                    next: cut.or(next),
+                });
+            }
         })
         .await
     }

@@ -305,3 +305,33 @@ async fn a_record_that_cannot_be_read_is_named_and_not_cached() {
         assert!(error.to_string().contains("'k'"));
     }
 }
+
+#[tokio::test]
+async fn a_page_never_ends_at_a_name_that_the_pattern_does_not_tell() {
+    let store = Told::open();
+    let (keys, _) = keyring(&store, None);
+    let value = Secret::copy_from(b"a value");
+    for text in ["a", "b.1", "b.2", "b.3", "c", "d.1", "e"] {
+        let name = KeyName::parse_old(text).unwrap();
+        store.inner.create(&name, &value).await.unwrap();
+    }
+    for (old, all) in [
+        (false, vec!["a", "c", "e"]),
+        (true, vec!["a", "b.1", "b.2", "b.3", "c", "d.1", "e"]),
+    ] {
+        for limit in 1..=all.len() {
+            let (mut found, mut from) = (Vec::new(), None);
+            loop {
+                let prefix = String::new();
+                let page = keys.list(&ListPattern { old, prefix, from }, limit).await;
+                let page = page.unwrap();
+                assert!(page.names.len() <= limit, "{limit}");
+                found.extend(page.names.iter().map(ToString::to_string));
+                let Some(next) = page.next else { break };
+                assert!(old || !next.is_old(), "{limit} {next}");
+                from = Some(next.to_string());
+            }
+            assert_eq!(found, all, "{limit}");
+        }
+    }
+}

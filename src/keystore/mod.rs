@@ -119,7 +119,7 @@ pub trait Keystore: Display + Send + Sync + 'static {
     async fn delete(&self, name: &KeyName) -> Result<(), Error>;
 
     /// The names that start with `prefix` and are not before `from`, at most `limit` of them, sorted by bytes. Names that are no valid
-    /// [`KeyName`] (foreign entries, temporary files) are left out. `prefix` and `from` may be any text.
+    /// [`KeyName`], not even an old one, (foreign entries, temporary files) are left out. `prefix` and `from` may be any text.
     ///
     /// A name that exists during the whole call is in the answer; one that is created or deleted meanwhile may be.
     async fn list(&self, prefix: &str, from: Option<&str>, limit: usize) -> Result<Page, Error>;

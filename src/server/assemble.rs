@@ -74,6 +74,7 @@ pub(super) async fn assemble(
         identities,
         keys: Arc::new(keys),
         routes,
+        compat: config.compat,
         telemetry: process.telemetry.clone(),
         started: process.started,
         clock: process.clock.clone(),

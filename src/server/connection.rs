@@ -21,7 +21,10 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::activity::{Activity, HEADERS, Sending, Watched};
+use super::{
+    activity::{Activity, HEADERS, Sending, Watched},
+    wiped::Wiped,
+};
 use crate::{
     api::{self, Body},
     clock::Clock,
@@ -124,7 +127,7 @@ async fn handshake(
     tls: &Tls,
     mut stream: TcpStream,
     address: SocketAddr,
-) -> io::Result<Option<(TlsStream<TcpStream>, Peer)>> {
+) -> io::Result<Option<(TlsStream<Wiped<TcpStream>>, Peer)>> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
         return Ok(None);
@@ -137,7 +140,9 @@ async fn handshake(
             "client sent an HTTP request to an HTTPS server",
         ));
     }
-    let stream = TlsAcceptor::from(tls.config()).accept(stream).await?;
+    let stream = TlsAcceptor::from(tls.config())
+        .accept(Wiped::new(stream))
+        .await?;
     let (_, session) = stream.get_ref();
     let chain = session.peer_certificates();
     if session.handshake_kind() == Some(HandshakeKind::Resumed) {
@@ -151,12 +156,12 @@ async fn handshake(
 async fn talk(
     context: &Context,
     generation: &Generation,
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Wiped<TcpStream>>,
     peer: Peer,
 ) {
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let activity = Activity::new(context.clock.clone(), http2);
-    let io = Watched::new(TokioIo::new(stream), activity.clone());
+    let io = Watched::new(TokioIo::new(Wiped::new(stream)), activity.clone());
     // One count a request, and one that no other core touches.
     let link = Arc::new((context.shared.clone(), peer));
     let service = service_fn(|request: Request<Incoming>| {

@@ -37,6 +37,7 @@ mod assemble;
 mod banner;
 mod connection;
 mod cores;
+mod wiped;
 
 use assemble::{Assembled, assemble};
 use banner::Banner;
@@ -289,7 +290,7 @@ async fn reload(
     if config.tls.auth && (!old.tls.auth || config.tls.ca != old.tls.ca) {
         before.retire();
     }
-    process.telemetry.set_levels(config.log);
+    process.telemetry.set(config.log);
     Ok((config, store))
 }
 

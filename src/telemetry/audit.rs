@@ -9,7 +9,9 @@ use time::{OffsetDateTime, UtcOffset};
 
 use super::{
     console::{Console, push_field, push_head},
+    format::{Format, push_json_line},
     level::Level,
+    log::Request,
     metrics::Metrics,
     stream::{Stream, Subscription},
     text::{Fraction, GoDuration, push_json, push_time},
@@ -61,8 +63,11 @@ impl AuditLog {
         let event = event();
         if self.console.takes(Level::INFO) {
             let offset = self.console.offset();
-            self.console
-                .write(event.time, |out| event.push_line(out, offset));
+            let format = self.console.format();
+            self.console.write(event.time, |out| match format {
+                Format::Json => event.push_json_line(out, offset),
+                Format::Text => event.push_line(out, offset),
+            });
         }
         if self.stream.is_heard() {
             self.stream.publish(event.time, |out| event.push_json(out));
@@ -98,6 +103,20 @@ impl AuditEvent<'_> {
             self.status,
             GoDuration(self.duration)
         );
+    }
+
+    /// Appends the console's line as JSON.
+    fn push_json_line(&self, out: &mut Vec<u8>, offset: UtcOffset) {
+        let request = Request {
+            method: self.method,
+            path: self.path,
+            ip: self.ip,
+            identity: self.identity,
+        };
+        let result = Some((self.status, self.duration));
+        let time = (self.time, offset);
+        push_json_line(out, time, Level::INFO, self.message, Some(request), result);
+        out.push(b'\n');
     }
 
     /// Appends the stream's line (api.md 10.3).

@@ -13,6 +13,7 @@ use std::{
 use time::{OffsetDateTime, UtcOffset};
 
 use super::{
+    format::{Format, SharedFormat, push_json_line},
     level::Level,
     spool::{Batch, Sink, Spool},
     text::{Fraction, push_time, push_value},
@@ -25,8 +26,16 @@ const AGAIN: Duration = Duration::from_millis(10);
 /// Where lines are written, by a thread of its own.
 pub(super) struct Console {
     level: AtomicI32,
-    offset: UtcOffset,
+    look: Look,
     spool: Spool,
+}
+
+/// How lines are written.
+#[derive(Clone)]
+pub(super) struct Look {
+    pub(super) format: SharedFormat,
+    /// The local time zone.
+    pub(super) offset: UtcOffset,
 }
 
 impl Console {
@@ -38,13 +47,17 @@ impl Console {
         name: &str,
         out: Box<dyn Write + Send>,
         level: Level,
-        offset: UtcOffset,
+        look: Look,
         clock: Clock,
     ) -> io::Result<Self> {
-        let writer = Writer { out, offset, clock };
+        let writer = Writer {
+            out,
+            look: look.clone(),
+            clock,
+        };
         Ok(Self {
             level: AtomicI32::new(level.number()),
-            offset,
+            look,
             spool: Spool::start(name, writer)?,
         })
     }
@@ -54,14 +67,20 @@ impl Console {
         level.number() >= self.level.load(Ordering::Relaxed)
     }
 
-    /// Writes records from `level` on from now on.
-    pub(super) fn set_level(&self, level: Level) {
+    /// Writes records from `level` on from now on, in this format.
+    pub(super) fn set(&self, level: Level, format: Format) {
         self.level.store(level.number(), Ordering::Relaxed);
+        self.look.format.set(format);
+    }
+
+    /// How lines are written now.
+    pub(super) fn format(&self) -> Format {
+        self.look.format.get()
     }
 
     /// The local time zone.
     pub(super) fn offset(&self) -> UtcOffset {
-        self.offset
+        self.look.offset
     }
 
     /// Writes the line that `write` appends, newline included, sooner or later.
@@ -101,7 +120,7 @@ pub(super) fn push_field(out: &mut Vec<u8>, key: &str, value: &str) {
 /// The spool's end of a console.
 struct Writer {
     out: Box<dyn Write + Send>,
-    offset: UtcOffset,
+    look: Look,
     clock: Clock,
 }
 
@@ -112,14 +131,14 @@ impl Sink for Writer {
                 "{} log lines were dropped, they were not read in time",
                 batch.missing
             );
-            push_head(
-                &mut batch.text,
-                self.clock.now_utc(),
-                self.offset,
-                Level::WARN,
-                &message,
-            );
-            batch.text.push(b'\n');
+            let (out, now, offset) = (&mut batch.text, self.clock.now_utc(), self.look.offset);
+            match self.look.format.get() {
+                Format::Json => {
+                    push_json_line(out, (now, offset), Level::WARN, &message, None, None);
+                }
+                Format::Text => push_head(out, now, offset, Level::WARN, &message),
+            }
+            out.push(b'\n');
         }
         match self.write(&batch.text) {
             Ok(()) => 0,

@@ -9,6 +9,7 @@ use std::{net::IpAddr, sync::Arc};
 use super::{
     audit::push_ip,
     console::{Console, push_field, push_head},
+    format::{Format, push_json_line},
     level::Level,
     metrics::Metrics,
     stream::{Stream, Subscription},
@@ -66,15 +67,23 @@ impl ErrorLog {
             return;
         }
         let time = self.clock.now_utc();
+        let offset = self.console.offset();
+        let format = self.console.format();
         let mut line = Vec::with_capacity(256);
-        push_head(&mut line, time, self.console.offset(), level, message);
-        if let Some(request) = request {
-            request.push_fields(&mut line);
+        if stream || format == Format::Text {
+            push_head(&mut line, time, offset, level, message);
+            if let Some(request) = request {
+                request.push_fields(&mut line);
+            }
         }
         if stream && let Ok(line) = str::from_utf8(&line) {
             self.stream.publish(time, |out| push_message(out, line));
         }
         if console {
+            if format == Format::Json {
+                line.clear();
+                push_json_line(&mut line, (time, offset), level, message, request, None);
+            }
             line.push(b'\n');
             self.console.write(time, |out| out.extend_from_slice(&line));
         }

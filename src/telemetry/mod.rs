@@ -6,6 +6,7 @@
 
 mod audit;
 mod console;
+mod format;
 mod level;
 mod log;
 mod metrics;
@@ -25,6 +26,7 @@ use time::UtcOffset;
 
 pub use self::{
     audit::{AuditEvent, AuditLog},
+    format::Format,
     level::{InvalidLevel, Level},
     log::{ErrorLog, Request, chain},
     metrics::{Active, CONTENT_TYPE, Metrics},
@@ -32,24 +34,31 @@ pub use self::{
     system::{System, arch, os},
     text::go_duration,
 };
-use self::{console::Console, stream::Stream};
+use self::{
+    console::{Console, Look},
+    format::SharedFormat,
+    stream::Stream,
+};
 use crate::clock::Clock;
 
-/// From which level on the consoles show records (config.md 10). Streams do not depend on it.
+/// From which level on the consoles show records, and how (config.md 10). Streams do not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Of the audit log, on standard output.
     pub audit: Level,
     /// Of the error log, on standard error.
     pub error: Level,
+    /// How both are written.
+    pub format: Format,
 }
 
-/// The error log on, the audit log off: as documented to users.
+/// The error log on, the audit log off, as text: as documented to users.
 impl Default for Settings {
     fn default() -> Self {
         Self {
             audit: Level::OFF,
             error: Level::INFO,
+            format: Format::Text,
         }
     }
 }
@@ -97,8 +106,13 @@ impl Telemetry {
         output: Output,
     ) -> io::Result<Arc<Self>> {
         let metrics = Arc::new(Metrics::new());
-        let console =
-            |name: &str, out, level| Console::start(name, out, level, offset, clock.clone());
+        let console = |name: &str, out, level| {
+            let look = Look {
+                format: SharedFormat::new(settings.format),
+                offset,
+            };
+            Console::start(name, out, level, look, clock.clone())
+        };
         Ok(Arc::new(Self {
             audit: AuditLog::new(
                 console("audit-console", output.audit, settings.audit)?,
@@ -115,10 +129,10 @@ impl Telemetry {
         }))
     }
 
-    /// Takes over the levels of a new configuration.
-    pub fn set_levels(&self, settings: Settings) {
-        self.audit.console().set_level(settings.audit);
-        self.log.console().set_level(settings.error);
+    /// Takes over the levels and the format of a new configuration.
+    pub fn set(&self, settings: Settings) {
+        self.audit.console().set(settings.audit, settings.format);
+        self.log.console().set(settings.error, settings.format);
     }
 
     /// Ends all log streams: each behind the last event recorded, new ones at once. To be called when the server begins to stop,

@@ -54,7 +54,11 @@ fn start(audit: Level, error: Level) -> (Arc<Telemetry>, Shared, Shared) {
         audit: Box::new(out.clone()),
         error: Box::new(err.clone()),
     };
-    let settings = Settings { audit, error };
+    let settings = Settings {
+        audit,
+        error,
+        format: Format::Text,
+    };
     let telemetry = Telemetry::start(settings, offset!(+2), &Clock::test(), output).unwrap();
     (telemetry, out, err)
 }
@@ -126,21 +130,61 @@ fn new_levels_hold_at_once() {
         )
     };
     assert_eq!(speak(), (0, vec![]));
-    telemetry.set_levels(Settings {
+    telemetry.set(Settings {
         audit: Level::DEBUG,
         error: Level::DEBUG,
+        ..Settings::default()
     });
     assert_eq!(
         speak(),
         (1, vec!["warning".to_owned(), "detail".to_owned()])
     );
-    telemetry.set_levels(Settings {
+    telemetry.set(Settings {
         audit: Level::new(1),
         error: Level::OFF,
+        ..Settings::default()
     });
     assert_eq!(speak(), (0, vec![]));
-    telemetry.set_levels(Settings::default());
+    telemetry.set(Settings::default());
     assert_eq!(speak(), (0, vec!["warning".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_new_format_holds_at_once_on_both_consoles_and_never_in_streams() {
+    let (telemetry, out, err) = start(Level::INFO, Level::INFO);
+    let mut error = telemetry.log.subscribe();
+    telemetry.set(Settings {
+        audit: Level::INFO,
+        error: Level::INFO,
+        format: Format::Json,
+    });
+    telemetry.audit.record(event);
+    telemetry
+        .log
+        .log(Level::ERROR, "backend broke", Some(request()));
+    assert!(telemetry.flush(LONG));
+    assert_eq!(
+        out.take(),
+        "{\"time\":\"2024-01-01T02:00:00.500+02:00\",\"level\":\"INFO\",\"msg\":\"secret key 'k1' created\",\
+         \"req\":{\"method\":\"PUT\",\"path\":\"/v1/key/create/k1\",\"ip\":\"127.0.0.1\",\"identity\":\"3ecf\"},\
+         \"res\":{\"code\":200,\"time\":2000000}}\n"
+    );
+    assert_eq!(
+        err.take(),
+        "{\"time\":\"2024-01-01T02:00:00.000+02:00\",\"level\":\"ERROR\",\"msg\":\"backend broke\",\
+         \"req\":{\"method\":\"GET\",\"path\":\"/v1/key/describe/a b\",\"ip\":\"127.0.0.1\"}}\n"
+    );
+    assert_eq!(
+        error.next().await.unwrap(),
+        r#"{"message":"time=2024-01-01T02:00:00.000+02:00 level=ERROR msg=\"backend broke\" req.method=GET req.path=\"/v1/key/describe/a b\" req.ip=127.0.0.1 req.identity=<unknown>"}"#
+            .to_owned()
+            + "\n"
+    );
+    telemetry.set(Settings::default());
+    telemetry.log.log(Level::WARN, "as before", None);
+    assert!(telemetry.flush(LONG));
+    let text = err.take();
+    assert!(text.starts_with("time="), "{text}");
 }
 
 #[tokio::test]
@@ -211,9 +255,10 @@ fn an_event_counts_once_whoever_listens() {
     speak();
     let _readers = [(); 3].map(|()| (telemetry.audit.subscribe(), telemetry.log.subscribe()));
     speak();
-    telemetry.set_levels(Settings {
+    telemetry.set(Settings {
         audit: Level::INFO,
         error: Level::INFO,
+        ..Settings::default()
     });
     speak();
     assert_eq!(count(&telemetry, "kes_log_audit_events"), "3");
@@ -231,6 +276,7 @@ fn a_stuck_console_holds_up_neither_who_logs_nor_the_streams() {
     let settings = Settings {
         audit: Level::INFO,
         error: Level::INFO,
+        ..Settings::default()
     };
     let telemetry = Telemetry::start(settings, UtcOffset::UTC, &Clock::test(), output).unwrap();
     let audit = telemetry.audit.subscribe();

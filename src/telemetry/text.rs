@@ -195,5 +195,28 @@ pub(super) fn push_json(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
 }
 
+/// Writes `text` as a JSON string in which no control or invisible character stands as itself: for terminals.
+pub(super) fn push_printable_json(out: &mut Vec<u8>, text: &str) {
+    if text.chars().all(is_printable) {
+        return push_json(out, text);
+    }
+    out.push(b'"');
+    for c in text.chars() {
+        // Writing to a vector cannot fail.
+        let _ = match c {
+            '"' | '\\' => write!(out, "\\{c}"),
+            '\n' => write!(out, "\\n"),
+            '\r' => write!(out, "\\r"),
+            '\t' => write!(out, "\\t"),
+            c if is_printable(c) => write!(out, "{c}"),
+            c => c
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .try_for_each(|unit| write!(out, "\\u{unit:04x}")),
+        };
+    }
+    out.push(b'"');
+}
+
 #[cfg(test)]
 mod tests;

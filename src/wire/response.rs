@@ -191,6 +191,64 @@ pub struct SelfInfo {
     pub deny: Rules,
 }
 
+/// One line of `GET /v1/key/list/` in its old form (minio.md B5).
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct OldKeyLine<'a> {
+    /// The name.
+    pub name: &'a str,
+}
+
+/// One line of `GET /v1/identity/list/` in its old form (minio.md B5). Policies are listed as [`PolicyInfo`].
+#[derive(Clone, Debug, Serialize)]
+pub struct OldIdentityLine {
+    /// The identity.
+    pub identity: String,
+    /// Whether it is the admin.
+    #[serde(skip_serializing_if = "is_false")]
+    pub admin: bool,
+    /// Its policy.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub policy: String,
+    /// When its policy took effect.
+    #[serde(with = "timestamp")]
+    pub created_at: OffsetDateTime,
+    /// The admin; empty for the admin itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub created_by: String,
+}
+
+/// `GET /v1/identity/self/describe` in its old form (minio.md B4).
+#[derive(Clone, Debug, Serialize)]
+pub struct OldSelfInfo {
+    /// The caller.
+    pub identity: String,
+    /// Whether it is the admin.
+    #[serde(skip_serializing_if = "is_false")]
+    pub admin: bool,
+    /// The name of its policy.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub policy_name: String,
+    /// When its policy took effect.
+    #[serde(with = "timestamp")]
+    pub created_at: OffsetDateTime,
+    /// The admin; empty for the admin itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub created_by: String,
+    /// What it may do. An admin has no rules.
+    pub policy: OldRules,
+}
+
+/// Rules in their old form: lists, in the order of the configuration.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct OldRules {
+    /// What is allowed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+    /// What is denied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<String>,
+}
+
 /// Times as RFC 3339 with up to nine fraction digits, trailing zeros removed (6.1).
 pub mod timestamp {
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _, ser::Error as _};

@@ -76,6 +76,31 @@ pub fn error(message: &str) -> Bytes {
     Bytes::from(out)
 }
 
+/// The body of an error for clients of two ages: those that read `message` see `old`, those that prefer `error` see `message`
+/// (minio.md A7.3).
+pub fn old_error(old: &str, message: &str) -> Bytes {
+    let mut out = String::with_capacity(old.len() + message.len() + 32);
+    out.push_str("{\"message\":");
+    push_text(&mut out, old);
+    out.push_str(",\"error\":");
+    push_text(&mut out, message);
+    out.push_str("\n}");
+    Bytes::from(out)
+}
+
+/// JSON values, each with its newline.
+///
+/// # Errors
+/// Only if a value cannot be JSON, which no type of this crate is.
+pub fn lines<T: Serialize>(values: impl IntoIterator<Item = T>) -> serde_json::Result<Bytes> {
+    let mut out = Vec::new();
+    for value in values {
+        serde_json::to_writer(&mut out, &value)?;
+        out.push(b'\n');
+    }
+    Ok(Bytes::from(out))
+}
+
 /// Appends a JSON string escaped as the predecessor did (api.md 6.1).
 fn push_text(out: &mut String, text: &str) {
     out.push('"');
@@ -112,6 +137,10 @@ mod tests {
         assert_eq!(
             &error("a<\"\u{2028}\u{1}")[..],
             b"{\"message\":\"a\\u003c\\\"\\u2028\\u0001\"\n}"
+        );
+        assert_eq!(
+            &old_error("key does already exist", "key already exists")[..],
+            b"{\"message\":\"key does already exist\",\"error\":\"key already exists\"\n}"
         );
     }
 

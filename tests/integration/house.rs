@@ -11,10 +11,11 @@ use std::{
 use kes::api::{Auth, ROUTES};
 
 /// The foundations: they may use each other, without cycles, and nothing else.
-const FIRST: [&str; 10] = [
+const FIRST: [&str; 11] = [
     "apikey",
     "certificate",
     "clock",
+    "compat",
     "credential",
     "identity",
     "memory",
@@ -405,9 +406,9 @@ fn the_readme_tells_of_every_route() {
         };
         let name = match route.takes {
             kes::api::Takes::Identity => "IDENTITY",
-            kes::api::Takes::Key => "KEY",
+            kes::api::Takes::Key | kes::api::Takes::OldKey => "KEY",
             kes::api::Takes::Nothing => "",
-            kes::api::Takes::Pattern => "PATTERN",
+            kes::api::Takes::KeyPattern | kes::api::Takes::Pattern => "PATTERN",
             kes::api::Takes::PolicyName => "POLICY",
         };
         let _ = writeln!(

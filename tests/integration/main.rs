@@ -11,11 +11,19 @@ mod compat;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod defects;
+#[cfg(test)]
+mod durability;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod keystore;
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod secrets;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

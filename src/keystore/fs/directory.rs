@@ -252,7 +252,7 @@ impl Entry<'_> {
     }
 }
 
-/// The name of a key's file. A [`KeyName`] is safe by its rule; this holds should that rule ever be widened.
+/// The name of a key's file. A [`KeyName`] is safe by its rule, also an old one; this holds should that rule ever be widened.
 fn file_name(name: &str) -> Result<&str, Error> {
     let safe = !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
     if safe && !name.is_empty() {

@@ -1,6 +1,13 @@
 //! What happens once, when the store is opened: make the directory, look at its file system, clear away what crashes left.
 
-use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt as _, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs::{DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt as _,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use rustix::io::Errno;
 
@@ -9,7 +16,14 @@ use super::{
     fault,
     temporary::Temporary,
 };
-use crate::keystore::Error;
+use crate::{keystore::Error, name::KeyName};
+
+/// How long a start looks for empty files. Asking a local disk takes a microsecond or two for each key, a slow network file system a
+/// thousand times that; a start is not held up for what reading such a key says anyway.
+const SEARCH: Duration = Duration::from_secs(1);
+
+/// How many empty files are named.
+const NAMED: usize = 5;
 
 /// How old, in seconds, a temporary file is that nobody is writing any more. Creating a key takes less than the time limit of a request.
 const LEFT_OVER: i64 = 600;
@@ -27,7 +41,9 @@ pub(super) fn start(path: &Path) -> Result<Start, Error> {
     let missing =
         matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound);
     if missing {
-        make(path).map_err(|source| fault::directory(path, source))?;
+        let mut builder = DirBuilder::new();
+        let made = builder.mode(0o700).recursive(true).create(path);
+        made.map_err(|source| fault::directory(path, source))?;
     }
     let directory = Directory::open(path, false)?;
     let shown = path.display();
@@ -47,37 +63,74 @@ pub(super) fn start(path: &Path) -> Result<Start, Error> {
             "directory '{shown}' can be accessed by group or others (mode {mode:04o}): run chmod 700 '{shown}'"
         ));
     }
+    if let Err(source) = flush_names_of_new(path) {
+        start.warnings.push(format!(
+            "cannot bring the name of '{shown}' to the disk ({source}): if the directory was made just now, a power failure may remove it"
+        ));
+    }
     if let Err(source) = look_around(&directory, path, &mut start) {
         start.warnings.push(format!(
             "cannot write to '{shown}' ({source}): its keys can be used, but none can be created or deleted"
         ));
     }
+    start.warnings.extend(empty_files(&directory, path));
     Ok(start)
 }
 
-/// Makes a directory and its parents, for the owner only, and brings their names to the disk.
-fn make(path: &Path) -> io::Result<()> {
-    // A relative path of one component has an empty parent.
-    let parent = match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => Path::new("/"),
-    };
-    let mut builder = DirBuilder::new();
-    builder.mode(0o700);
-    match builder.create(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && path.parent().is_some() => {
-            make(parent)?;
-            // Another process may have been quicker.
-            match builder.create(path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                done => done?,
+/// Brings the names of an empty directory, and of those above it, to the disk. It was made just now, or by a start that may have been
+/// stopped before it came to this; one with a key in it has seen this done.
+fn flush_names_of_new(path: &Path) -> io::Result<()> {
+    if std::fs::read_dir(path)?.next().is_some() {
+        return Ok(());
+    }
+    // Where links lead, for it is those names that count.
+    for above in path.canonicalize()?.ancestors().skip(1) {
+        match File::open(above) {
+            Ok(above) => flush(above)?,
+            // Nothing was made in there by who may not look into it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// What to say of empty files in the place of keys, if there are any (keystores.md 4.3). The predecessor leaves them when it crashes; one
+/// may also be a key that it is creating at this moment.
+fn empty_files(directory: &Directory, path: &Path) -> Option<String> {
+    let end = Instant::now() + SEARCH;
+    let mut count = 0_usize;
+    let mut names = BTreeSet::new();
+    let searched = directory.for_each_file(|file| {
+        if Instant::now() < end
+            && let Ok(name) = KeyName::parse(file.name)
+            && file.is_regular()
+            && directory
+                .stat(file.name)
+                .is_ok_and(|stat| stat.st_size == 0)
+        {
+            count += 1;
+            names.insert(name);
+            if names.len() > NAMED {
+                names.pop_last();
             }
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        done => done?,
+    });
+    // Who cannot list cannot look; the first listing says why.
+    if searched.is_err() || count == 0 {
+        return None;
     }
-    Ok(flush(std::fs::File::open(parent)?)?)
+    let names: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    let more = match count.saturating_sub(names.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!(
+        "empty files in '{}' take the names of keys: {}{more}. The server that was to create them crashed, as earlier servers could, and \
+         nothing was ever encrypted with them; unless a backup has more of them, delete these keys, or remove the files, to make the names free",
+        path.display(),
+        names.join(", ")
+    ))
 }
 
 /// Tries the file system with a file of our own, and removes the files that crashes left.

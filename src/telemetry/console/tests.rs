@@ -47,8 +47,15 @@ impl Write for Script {
 fn writer(script: &Script) -> Writer {
     Writer {
         out: Box::new(script.clone()),
-        offset: UtcOffset::UTC,
+        look: look(Format::Text),
         clock: Clock::test(),
+    }
+}
+
+fn look(format: Format) -> Look {
+    Look {
+        format: SharedFormat::new(format),
+        offset: UtcOffset::UTC,
     }
 }
 
@@ -98,16 +105,29 @@ fn lines_that_could_not_be_written_are_told_when_writing_works_again() {
 }
 
 #[test]
+fn lost_lines_are_told_in_the_format_of_the_others() {
+    let script = Script::new([]);
+    let mut writer = writer(&script);
+    writer.look.format.set(Format::Json);
+    assert_eq!(writer.deliver(&mut batch(&["{}\n"], 2)), 0);
+    assert_eq!(
+        script.written(),
+        "{}\n{\"time\":\"2024-01-01T00:00:00.000Z\",\"level\":\"WARN\",\
+         \"msg\":\"2 log lines were dropped, they were not read in time\"}\n"
+    );
+}
+
+#[test]
 fn the_level_decides_what_is_taken() {
     let start = |level| {
         let out = Box::new(io::sink());
-        Console::start("test", out, level, UtcOffset::UTC, Clock::test()).unwrap()
+        Console::start("test", out, level, look(Format::Text), Clock::test()).unwrap()
     };
     let console = start(Level::WARN);
     assert!(console.takes(Level::ERROR) && console.takes(Level::WARN));
     assert!(!console.takes(Level::new(3)));
-    console.set_level(Level::OFF);
+    console.set(Level::OFF, Format::Text);
     assert!(!console.takes(Level::ERROR));
-    console.set_level(Level::DEBUG);
+    console.set(Level::DEBUG, Format::Text);
     assert!(console.takes(Level::DEBUG) && !console.takes(Level::new(-5)));
 }

@@ -1,6 +1,7 @@
 //! The HTTP API of the real program, spoken to over raw HTTPS.
 
 mod body;
+mod console;
 mod key;
 mod life;
 mod list;

@@ -1,3 +1,5 @@
+//! What others wrote and what others read: vectors here, clients of old releases in `switch`.
+//!
 //! Known answers: what other implementations wrote must be read, and what must be refused is refused.
 //!
 //! The files in `vectors/` are data; each test walks every entry of a list and holds the number of entries, so that a list that
@@ -14,6 +16,7 @@ use time::macros::datetime;
 mod ciphertexts;
 mod oracle;
 mod stored_keys;
+mod switch;
 
 /// One entry of a list of vectors.
 struct Vector(Value);

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use kes::config::{Fallback, load as load_file};
+use kes::{
+    config::{Fallback, load as load_file},
+    telemetry::{Format, Level},
+};
 
 use super::{ALICE, BOB, REST, ROUTES, bad, good, lines, load, load_with, problems};
 
@@ -41,6 +44,37 @@ api: { /v1/ready: { timeout: -5s } }
     assert!(
         shown.contains("\nHint: write the unit, like '30s', '5m' or '1h30m'\n"),
         "{shown}"
+    );
+}
+
+#[test]
+fn console_lines_are_text_or_json() {
+    for (value, format) in [
+        ("", Format::Text),
+        ("~", Format::Text),
+        ("' '", Format::Text),
+        ("text", Format::Text),
+        ("json", Format::Json),
+        ("' JSON '", Format::Json),
+    ] {
+        let config = good(&format!("log: {{ format: {value} }}"));
+        assert_eq!(config.log.format, format, "{value}");
+        assert_eq!(config.log.error, Level::INFO);
+    }
+    assert_eq!(good("").log.format, Format::Text);
+    let errors = load(format!("log:\n  format: xml\n{REST}"), &[])
+        .err()
+        .unwrap();
+    assert_eq!(
+        errors.to_string().lines().collect::<Vec<_>>(),
+        [
+            "kes.yml:2: log.format: invalid log format 'xml'",
+            "Hint: write 'text' or 'json'"
+        ]
+    );
+    assert_eq!(
+        bad("log: { format: [ json ] }"),
+        ["kes.yml:1: log.format: expected text, found a list"]
     );
 }
 

@@ -393,7 +393,7 @@ fn the_minimal_sample_has_every_default() {
     assert_eq!(config.log.error.to_string(), "INFO");
     assert_eq!(config.log.audit.to_string(), "ERROR+1");
     assert_eq!(fs_path(&config), Path::new("data/keys"));
-    assert_eq!(config.compat, kes::config::Compat::default());
+    assert_eq!(config.compat, kes::compat::Compat::default());
 }
 
 #[test]

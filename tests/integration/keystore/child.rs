@@ -27,19 +27,30 @@ const NOBODY: u32 = 65534;
     clippy::disallowed_methods,
     reason = "the variable is how a test talks to its own second process"
 )]
-pub(super) fn place() -> Option<PathBuf> {
+pub(crate) fn place() -> Option<PathBuf> {
     std::env::var_os(PLACE).map(PathBuf::from)
 }
 
 /// The command that runs `test` again in a process of its own.
-pub(super) fn again(test: &str, place: &Path) -> Command {
+pub(crate) fn again(test: &str, place: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(arguments(test)).env(PLACE, place);
     command
 }
 
+/// The command that runs `test` again under `program`, which takes a command line behind its own `options`.
+pub(crate) fn again_under(program: &str, options: &[String], test: &str, place: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(options)
+        .arg(std::env::current_exe().unwrap())
+        .args(arguments(test))
+        .env(PLACE, place);
+    command
+}
+
 /// Runs `test` again, where the shell has run `mounts` in a mount name space of its own before; `$PLACE` is the place.
-pub(super) fn run_mounted(test: &str, place: &Path, mounts: &str) {
+pub(crate) fn run_mounted(test: &str, place: &Path, mounts: &str) {
     let mut command = Command::new("unshare");
     command.arg("--mount");
     if !is_root() {
@@ -92,6 +103,6 @@ fn expect_one_passed(mut command: Command) {
     );
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }

@@ -7,11 +7,11 @@
 //! suite of the same form, `fault.rs`, with a list of its own below: it needs a proxy in front of the store, which stores without a
 //! network do not have. Reloading under load (case 11) is the server's.
 
-mod child;
+pub(crate) mod child;
 mod conformance;
 mod fs;
 mod mem;
-mod subject;
+pub(crate) mod subject;
 
 /// The stores that conform.
 mod conforms {

@@ -57,11 +57,11 @@ pub(super) fn value(seed: impl fmt::Display) -> String {
     format!("{MARK}.{seed}.{}==", "AbC+/09 {\"x\":1}~".repeat(20))
 }
 
-pub(super) fn secret(text: &str) -> Secret {
+pub(crate) fn secret(text: &str) -> Secret {
     Secret::copy_from(text.as_bytes())
 }
 
-pub(super) fn name(text: &str) -> KeyName {
+pub(crate) fn name(text: &str) -> KeyName {
     KeyName::parse(text).unwrap()
 }
 
@@ -70,7 +70,7 @@ pub(super) fn names(texts: &[&str]) -> Vec<KeyName> {
 }
 
 /// An error as a log may show it: text, debug form, and both of every cause.
-pub(super) fn shown(error: &Error) -> String {
+pub(crate) fn shown(error: &Error) -> String {
     let mut text = format!("{error} {error:?}");
     let mut cause = error.source();
     while let Some(error) = cause {

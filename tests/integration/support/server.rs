@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
+    os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -28,6 +29,10 @@ pub(crate) struct Setup {
     tls: String,
     more: String,
     fs: bool,
+    zone: Option<&'static str>,
+    flags: Vec<&'static str>,
+    /// User, and how much it may lock in KiB.
+    user: Option<(u32, u64)>,
 }
 
 impl Setup {
@@ -40,6 +45,9 @@ impl Setup {
             tls: String::new(),
             more: String::new(),
             fs: false,
+            zone: None,
+            flags: Vec::new(),
+            user: None,
         }
     }
 
@@ -94,6 +102,18 @@ impl Setup {
         self
     }
 
+    /// Adds to the section `tls`.
+    pub(crate) fn tls(mut self, yaml: &str) -> Self {
+        let _ = writeln!(self.tls, "  {yaml}");
+        self
+    }
+
+    /// Sets the process's time zone.
+    pub(crate) fn zone(mut self, zone: &'static str) -> Self {
+        self.zone = Some(zone);
+        self
+    }
+
     /// Adds top-level YAML.
     pub(crate) fn with(mut self, yaml: &str) -> Self {
         self.more.push_str(yaml);
@@ -101,9 +121,73 @@ impl Setup {
         self
     }
 
+    /// Adds an argument.
+    pub(crate) fn flag(mut self, flag: &'static str) -> Self {
+        self.flags.push(flag);
+        self
+    }
+
+    /// Runs the server as `user`, who may lock `memlock` KiB. Needs root.
+    pub(crate) fn run_by(mut self, user: u32, memlock: u64) -> Self {
+        self.user = Some((user, memlock));
+        self
+    }
+
+    /// Starts a server that is to fail at once; its exit code and standard error.
+    pub(crate) fn fail(&self) -> (Option<i32>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let output = self.command(folder.path()).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), errors)
+    }
+
+    /// Writes the server's files to `folder`.
+    fn command(&self, folder: &Path) -> Command {
+        let cert = Cert::server();
+        fs::write(folder.join("server.key"), cert.key_pem()).unwrap();
+        fs::write(folder.join("server.pem"), cert.pem()).unwrap();
+        fs::write(folder.join("kes.yml"), self.yaml(folder)).unwrap();
+        let program = env!("CARGO_BIN_EXE_kes");
+        let mut command = match self.user {
+            None => Command::new(program),
+            Some((user, memlock)) => {
+                chown(folder, Some(user), Some(user)).unwrap();
+                for entry in fs::read_dir(folder).unwrap() {
+                    chown(entry.unwrap().path(), Some(user), Some(user)).unwrap();
+                }
+                let mut command = Command::new("sh");
+                // Through a descriptor, because that user may not be able to walk to the program.
+                command
+                    .args(["-ec", "ulimit -l \"$0\"; exec /proc/self/fd/0 \"$@\""])
+                    .arg(memlock.to_string())
+                    .stdin(fs::File::open(program).unwrap())
+                    .current_dir("/")
+                    .uid(user)
+                    .gid(user);
+                command
+            }
+        };
+        command
+            .args(["server", "--config"])
+            .arg(folder.join("kes.yml"))
+            .args(&self.flags);
+        if let Some(zone) = self.zone {
+            command.env("TZ", zone);
+        }
+        command
+    }
+
     /// Starts it.
     pub(crate) async fn start(self) -> Server {
         Server::start(self).await
+    }
+
+    /// Tries to start it, which must fail; what it says on standard error.
+    pub(crate) async fn refused(self) -> String {
+        let mut server = Server::spawn(&self);
+        assert!(server.stderr.end().await, "the server started");
+        assert_eq!(server.child.wait().unwrap().code(), Some(1));
+        server.stderr.all().join("\n")
     }
 
     fn yaml(&self, folder: &Path) -> String {
@@ -134,29 +218,30 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    async fn start(setup: Setup) -> Self {
+    fn spawn(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let cert = Cert::server();
-        fs::write(folder.path().join("server.key"), cert.key_pem()).unwrap();
-        fs::write(folder.path().join("server.pem"), cert.pem()).unwrap();
-        fs::write(folder.path().join("kes.yml"), setup.yaml(folder.path())).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kes"))
-            .args(["server", "--config"])
-            .arg(folder.path().join("kes.yml"))
-            .stdin(Stdio::null())
+        let mut command = setup.command(folder.path());
+        if setup.user.is_none() {
+            command.stdin(Stdio::null());
+        }
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
-        let mut server = Self {
+        Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             child,
             folder,
             stdout,
             stderr,
-        };
+        }
+    }
+
+    async fn start(setup: Setup) -> Self {
+        let mut server = Self::spawn(&setup);
         if !server
             .stdout
             .wait_for(1, "=> Server is up and running...")
@@ -169,6 +254,11 @@ impl Server {
         let (_, address) = line.rsplit_once("https://").unwrap();
         server.address = address.parse().unwrap();
         server
+    }
+
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// A client that shows `cert`.
@@ -197,16 +287,23 @@ impl Server {
         self.signal(Signal::HUP);
     }
 
-    /// Waits until `text` has been in `count` lines of the standard output.
-    pub(crate) async fn said(&mut self, count: usize, text: &str) {
+    /// Waits until `text` has been in `count` lines of the standard output; the first of them.
+    pub(crate) async fn said(&mut self, count: usize, text: &str) -> String {
         let said = self.stdout.wait_for(count, text).await;
         assert!(said, "no {text:?} in {:?}", self.stdout.all());
+        self.stdout.first(text)
     }
 
-    /// Waits until `text` has been in `count` lines of the standard error.
-    pub(crate) async fn complained(&mut self, count: usize, text: &str) {
+    /// Waits until `text` has been in `count` lines of the standard error; the first of them.
+    pub(crate) async fn complained(&mut self, count: usize, text: &str) -> String {
         let said = self.stderr.wait_for(count, text).await;
         assert!(said, "no {text:?} in {:?}", self.stderr.all());
+        self.stderr.first(text)
+    }
+
+    /// All of standard output so far.
+    pub(crate) fn output(&self) -> Vec<String> {
+        self.stdout.all()
     }
 
     /// All of standard error so far.
@@ -224,6 +321,11 @@ impl Server {
         // The output ends with the process.
         assert!(self.stdout.end().await, "the server does not stop");
         self.child.wait().unwrap()
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     fn signal(&self, signal: Signal) {
@@ -257,6 +359,12 @@ impl Lines {
 
     fn all(&self) -> Vec<String> {
         self.0.borrow().clone()
+    }
+
+    fn first(&self, text: &str) -> String {
+        let lines = self.0.borrow();
+        let line = lines.iter().find(|line| line.contains(text));
+        line.cloned().unwrap_or_default()
     }
 
     async fn wait_for(&mut self, count: usize, text: &str) -> bool {
