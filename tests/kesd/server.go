@@ -98,13 +98,16 @@ type Config struct {
 type Server struct {
 	*Process
 
-	Addr   string   // host:port
-	URL    string   // https://host:port
-	CAFile string   // what a client must trust: the server's own certificate
-	Admin  Identity // may do everything
-	Config string   // path of the configuration file
+	Addr        string   // host:port
+	URL         string   // https://host:port
+	CAFile      string   // what a client must trust: the server's own certificate
+	Certificate Identity // that certificate, with its private key
+	Admin       Identity // may do everything
+	Config      string   // path of the configuration file
+	Keys        string   // folder of the keys; empty when they are in memory
 
-	ca *x509.CertPool
+	policies map[string]Policy
+	ca       *x509.CertPool
 }
 
 // Start makes certificates and a configuration in a temporary folder, starts the server and waits until it answers.
@@ -113,29 +116,49 @@ func Start(t testing.TB, config Config) *Server {
 	dir := t.TempDir()
 	server := NewIdentity(t, dir, "server", "--ip", "127.0.0.1", "--dns", "localhost", "--expiry", "24h")
 	s := &Server{
-		CAFile: server.CertFile,
-		Admin:  NewIdentity(t, dir, "admin"),
-		Config: filepath.Join(dir, "config.yaml"),
-		ca:     x509.NewCertPool(),
+		CAFile:      server.CertFile,
+		Certificate: server,
+		Admin:       NewIdentity(t, dir, "admin"),
+		Config:      filepath.Join(dir, "config.yaml"),
+		policies:    config.Policies,
+		ca:          x509.NewCertPool(),
 	}
 	pem, err := os.ReadFile(server.CertFile)
 	if err != nil || !s.ca.AppendCertsFromPEM(pem) {
 		t.Fatalf("no certificate in %s: %v", server.CertFile, err)
 	}
-	keys := ""
 	if config.Files {
-		keys = filepath.Join(dir, "keys")
+		s.Keys = filepath.Join(dir, "keys")
 	}
+	s.startSomewhere(t)
+	return s
+}
+
+// StartTwin starts a second server with the same certificates, policies and keys (in files) on another port.
+func StartTwin(t testing.TB, of *Server) *Server {
+	t.Helper()
+	if of.Keys == "" {
+		t.Fatal("servers share keys in files only")
+	}
+	twin := *of
+	twin.Config = filepath.Join(t.TempDir(), "config.yaml")
+	twin.startSomewhere(t)
+	return &twin
+}
+
+// startSomewhere finds a port and starts the server on it.
+func (s *Server) startSomewhere(t testing.TB) {
+	t.Helper()
 	for try := 1; ; try++ {
 		s.Addr = FreeAddr(t)
 		s.URL = "https://" + s.Addr
-		text := render(s.Addr, s.Admin.ID, server, keys, config.Policies)
+		text := render(s.Addr, s.Admin.ID, s.Certificate, s.Keys, s.policies)
 		if err := os.WriteFile(s.Config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		err := s.run(t)
 		if err == nil {
-			return s
+			return
 		}
 		if try == bindTries || !portTaken(s.Output()) {
 			t.Fatalf("kes does not start: %v\n%s", err, s.Output())

@@ -83,7 +83,7 @@ func TestSDK(t *testing.T) {
 			t.Run("a client without permission is told so", s.notAllowed)
 			t.Run("an API key is an identity", s.withAPIKey)
 			t.Run("identities and policies are described", s.describeIdentity)
-			t.Run("every protocol version serves", s.protocols)
+			t.Run("every protocol version serves, and resumes", s.protocols)
 		})
 	}
 }
@@ -510,57 +510,6 @@ func (s *stand) describeIdentity(t *testing.T) {
 	if !slices.Contains(identities, kes.Identity(s.appID.ID)) || !slices.Contains(identities, s.apiKey.Identity()) {
 		t.Errorf("identities: %q", identities)
 	}
-}
-
-// protocols repeats a round trip over each HTTP and TLS version. The SDK sends bodies of undeclared length: chunked on
-// HTTP/1.1, bare data frames on HTTP/2.
-func (s *stand) protocols(t *testing.T) {
-	ctx := background(t)
-	ok(t, s.app.CreateKey(ctx, "app-protocol"))
-	for _, h2 := range []bool{false, true} {
-		for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
-			config := s.TLS(t, s.appID)
-			config.MinVersion, config.MaxVersion = version, version
-			// Resumption is what MinIO uses: the second connection below must keep its identity.
-			config.ClientSessionCache = tls.NewLRUClientSessionCache(8)
-			seen := &recorder{next: &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: h2, DisableKeepAlives: !h2}}
-			client := &kes.Client{Endpoints: []string{s.URL}, HTTPClient: http.Client{Transport: seen}}
-			dek, err := client.GenerateKey(ctx, "app-protocol", []byte("ctx"))
-			ok(t, err)
-			seen.next.CloseIdleConnections()
-			plain, err := client.Decrypt(ctx, "app-protocol", dek.Ciphertext, []byte("ctx"))
-			ok(t, err)
-			same(t, "data key", plain, dek.Plaintext)
-
-			want := 1
-			if h2 {
-				want = 2
-			}
-			if seen.major != want || seen.version != version {
-				t.Errorf("asked for HTTP/%d over %s, got HTTP/%d over %s", want, name, seen.major, tls.VersionName(seen.version))
-			}
-			// Go resumes TLS 1.2 by tickets only, which a server need not give out.
-			if version == tls.VersionTLS13 && !seen.resumed {
-				t.Errorf("HTTP/%d over %s: the second connection did not resume the session", want, name)
-			}
-		}
-	}
-}
-
-// recorder notes which protocol a response came by.
-type recorder struct {
-	next    *http.Transport
-	major   int    // of HTTP
-	version uint16 // of TLS
-	resumed bool
-}
-
-func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
-	res, err := r.next.RoundTrip(req)
-	if err == nil {
-		r.major, r.version, r.resumed = res.ProtoMajor, res.TLS.Version, res.TLS.DidResume
-	}
-	return res, err
 }
 
 // background is a context that ends with the test, and long before the time limit of `go test`.
