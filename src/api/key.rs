@@ -49,7 +49,7 @@ pub(super) async fn import(call: Call<'_>) -> Result<Reply, Error> {
         (false, true) => (&body.bytes, body.algorithm.as_str()),
         _ => (&body.key, body.cipher.as_str()),
     };
-    let kind = Cipher::parse(cipher).ok_or_else(|| Error::Cipher(cipher.to_owned()))?;
+    let kind = Cipher::parse(cipher).ok_or_else(|| Error::Cipher(shown(cipher)))?;
     if secret.len() != KEY_LEN {
         return Err(Error::KeySize(cipher.to_owned()));
     }
@@ -215,6 +215,15 @@ async fn fetch(call: &Call<'_>, name: &KeyName) -> Result<Arc<KeyVersion>, Error
             source: error,
         },
     })
+}
+
+/// The name of an unknown cipher, as messages show it. What is too long for any name is cut to a beginning that tells little: it may be
+/// a key in the wrong field, and messages are logged.
+fn shown(cipher: &str) -> String {
+    if cipher.len() <= 32 {
+        return cipher.to_owned();
+    }
+    cipher.chars().take(8).chain(['…']).collect()
 }
 
 /// Who makes a key. Empty for a caller without a certificate, who cannot get here unless a route is open to all.

@@ -154,8 +154,8 @@ impl<V, E: Clone> Cache<V, E> {
     }
 
     /// Ends a fetch: a success becomes an entry, unless the name was [forgotten](Cache::forget) since the fetch began, and either
-    /// goes to all who wait.
-    pub(super) fn land(&self, flight: &Flight<V, E>, outcome: Result<Arc<V>, E>) {
+    /// goes to all who wait. `gone`: the store said that there is no such name, so the entry of before is dropped too.
+    pub(super) fn land(&self, flight: &Flight<V, E>, outcome: Result<Arc<V>, E>, gone: bool) {
         {
             let mut shard = self.write(&flight.name);
             let current = shard
@@ -164,10 +164,12 @@ impl<V, E: Clone> Cache<V, E> {
                 .is_some_and(|waiting| waiting.number == flight.number);
             if current {
                 shard.flights.remove(&flight.name);
-                // After a failure the old entry stays: it may be served if the store is unreachable, and has its own end.
+                // After another failure the old entry stays: it may be served if the store is unreachable, and has its own end.
                 if let Ok(value) = &outcome {
                     let entry = self.entry(&flight.name, value.clone());
                     shard.entries.insert(flight.name.clone(), entry);
+                } else if gone {
+                    shard.entries.remove(&flight.name);
                 }
             }
         }

@@ -159,7 +159,9 @@ impl Keyring {
                 let fetch = Fetch { inner, flight };
                 self.inner.outside.spawn(async move {
                     let read = fetch.inner.read(&name).await;
-                    fetch.inner.cache.land(&fetch.flight, read.map(Arc::new));
+                    let gone = matches!(&read, Err(error) if error.kind() == Kind::NotFound);
+                    let outcome = read.map(Arc::new);
+                    fetch.inner.cache.land(&fetch.flight, outcome, gone);
                 });
                 outcome
             }

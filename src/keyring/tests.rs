@@ -266,6 +266,21 @@ async fn in_an_outage_cached_keys_are_served_for_the_offline_period() {
 }
 
 #[tokio::test]
+async fn a_key_that_another_server_deleted_does_not_come_back_in_an_outage() {
+    let store = Told::open();
+    let (keys, clock) = keyring(&store, Some(600 * SECOND));
+    keys.create(&name("k"), &key()).await.unwrap();
+    keys.get(&name("k")).await.unwrap();
+    store.inner.delete(&name("k")).await.unwrap();
+    clock.advance(31 * SECOND);
+    let error = keys.get(&name("k")).await.err().unwrap();
+    assert_eq!(error.kind(), Kind::NotFound);
+    store.down.store(true, Ordering::SeqCst);
+    let error = keys.get(&name("k")).await.err().unwrap();
+    assert_eq!(error.kind(), Kind::Unreachable, "not the old entry");
+}
+
+#[tokio::test]
 async fn without_an_offline_period_an_outage_ends_keys_at_their_time() {
     let store = Told::open();
     let (keys, clock) = keyring(&store, None);

@@ -24,6 +24,9 @@ pub(super) const HEADERS: Duration = Duration::from_secs(5);
 /// Longest time a kept connection may be idle.
 pub(super) const IDLE: Duration = Duration::from_secs(90);
 
+/// After how many looks, one every [`HEADERS`], a connection that takes none of its responses is over: a minute.
+const PATIENCE: u32 = 12;
+
 /// Top bit of the mark: headers are expected or coming in. The rest is since when, in milliseconds of the clock.
 const RECEIVING: u64 = 1 << 63;
 
@@ -32,6 +35,12 @@ pub(super) struct Activity {
     clock: Clock,
     mark: AtomicU64,
     requests: AtomicU32,
+    /// Responses that are ready and that the client has not let us send: with HTTP/2 it may give them no room.
+    waiting: AtomicU32,
+    /// How many responses have gone out, at all and when it was last looked; and how often in a row it was the same.
+    sent: AtomicU32,
+    sent_before: AtomicU32,
+    looks: AtomicU32,
     /// With HTTP/2, bytes between requests are often no headers (pings, windows): then only the first ones have a limit.
     multiplexed: bool,
 }
@@ -42,6 +51,10 @@ impl Activity {
         let activity = Self {
             mark: AtomicU64::new(0),
             requests: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+            sent: AtomicU32::new(0),
+            sent_before: AtomicU32::new(0),
+            looks: AtomicU32::new(0),
             multiplexed,
             clock,
         };
@@ -49,16 +62,28 @@ impl Activity {
         Arc::new(activity)
     }
 
-    /// How long the connection may stay as it is; `None` if its time is over. A busy connection is looked at again later.
+    /// How long the connection may stay as it is; `None` if its time is over. A busy connection is looked at again later: each look
+    /// counts.
     pub(super) fn time_left(&self) -> Option<Duration> {
         if self.requests.load(Ordering::Relaxed) > 0 {
-            return Some(HEADERS);
+            return (!self.is_stuck()).then_some(HEADERS);
         }
         let mark = self.mark.load(Ordering::Relaxed);
         let limit = if mark & RECEIVING == 0 { IDLE } else { HEADERS };
         let end = Duration::from_millis(mark & !RECEIVING) + limit;
         end.checked_sub(self.clock.elapsed())
             .filter(|left| !left.is_zero())
+    }
+
+    /// Whether the client has asked, and then for [`PATIENCE`] looks taken nothing of what was answered.
+    fn is_stuck(&self) -> bool {
+        let sent = self.sent.load(Ordering::Relaxed);
+        let moves = self.sent_before.swap(sent, Ordering::Relaxed) != sent;
+        if moves || self.waiting.load(Ordering::Relaxed) == 0 {
+            self.looks.store(0, Ordering::Relaxed);
+            return false;
+        }
+        self.looks.fetch_add(1, Ordering::Relaxed) + 1 >= PATIENCE
     }
 
     /// Whether headers are still expected: then there is nobody to say goodbye to.
@@ -105,8 +130,39 @@ impl Drop for Busy {
 
 /// A response's body that keeps its request busy until it has been sent, or will not be.
 pub(super) struct Sending<B> {
-    pub(super) body: B,
-    pub(super) _busy: Busy,
+    body: B,
+    busy: Busy,
+    /// Whether it counts as waiting. A stream does not: it may have nothing to say for long.
+    waiting: bool,
+}
+
+impl<B: Body> Sending<B> {
+    pub(super) fn new(body: B, busy: Busy) -> Self {
+        let waiting = !body.is_end_stream() && body.size_hint().exact().is_some();
+        if waiting {
+            busy.0.waiting.fetch_add(1, Ordering::Relaxed);
+        }
+        Self {
+            body,
+            busy,
+            waiting,
+        }
+    }
+}
+
+impl<B> Sending<B> {
+    fn is_taken(&mut self) {
+        if std::mem::take(&mut self.waiting) {
+            self.busy.0.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.busy.0.sent.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<B> Drop for Sending<B> {
+    fn drop(&mut self) {
+        self.is_taken();
+    }
 }
 
 impl<B: Body + Unpin> Body for Sending<B> {
@@ -117,7 +173,11 @@ impl<B: Body + Unpin> Body for Sending<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if frame.is_ready() {
+            self.is_taken();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -227,6 +287,33 @@ mod tests {
         assert!(activity.time_left().is_some());
         drop(busy);
         assert_eq!(activity.time_left(), Some(IDLE));
+    }
+
+    #[test]
+    fn a_client_that_takes_no_response_is_left_after_a_minute() {
+        let activity = Activity::new(Clock::test(), true);
+        let body = |text: &'static str| http_body_util::Full::new(bytes::Bytes::from(text));
+        let first = Sending::new(body("a"), activity.request());
+        let second = Sending::new(body("b"), activity.request());
+        for _ in 1..PATIENCE {
+            assert!(activity.time_left().is_some());
+        }
+        drop(first);
+        for _ in 0..PATIENCE {
+            assert!(activity.time_left().is_some(), "it had taken one");
+        }
+        assert_eq!(activity.time_left(), None);
+        drop(second);
+        assert!(activity.time_left().is_some());
+    }
+
+    #[test]
+    fn a_handler_that_takes_long_is_not_the_clients_fault() {
+        let activity = Activity::new(Clock::test(), true);
+        let _busy = activity.request();
+        for _ in 0..3 * PATIENCE {
+            assert!(activity.time_left().is_some());
+        }
     }
 
     #[test]

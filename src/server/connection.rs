@@ -17,6 +17,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::HandshakeKind;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 const MAX_HEADERS: u32 = (1 << 20) + (4 << 10);
 /// Most streams of one HTTP/2 connection at a time.
 const MAX_STREAMS: u32 = 250;
+/// When a silent client is asked whether it is still there.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new().with_time(Duration::from_mins(1));
 /// What a client that does not speak TLS is told (api.md 1.1).
 const NOT_TLS: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
@@ -111,6 +114,8 @@ impl Generation {
 pub(super) async fn serve(context: Arc<Context>, stream: TcpStream, address: SocketAddr) {
     // Without this a response would wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
+    // A client that vanished without a word is found out also while it only listens, as readers of log streams do.
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
     let generation = context.generation();
     let tls = &generation.tls;
     let handshake = tokio::select! {
@@ -196,7 +201,7 @@ async fn talk(
             } else {
                 api::serve(shared, peer, request).await
             };
-            Ok::<_, std::convert::Infallible>(response.map(|body| Sending { body, _busy: busy }))
+            Ok::<_, std::convert::Infallible>(response.map(|body| Sending::new(body, busy)))
         }
     });
     if http2 {

@@ -92,7 +92,9 @@ impl Cores {
         let open = |core: &&Core| core.open.load(Ordering::Relaxed);
         if let Some(core) = self.running.iter().min_by_key(open) {
             core.open.fetch_add(1, Ordering::Relaxed);
-            let _ = core.connections.send(accepted);
+            if core.connections.send(accepted).is_err() {
+                core.open.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 

@@ -176,7 +176,7 @@ impl Model {
         } else {
             Err(value)
         };
-        self.cache.land(&fetch.flight, outcome.clone());
+        self.cache.land(&fetch.flight, outcome.clone(), false);
         // What is said after the landing, by a guard that is dropped, changes nothing.
         self.cache.abandon(&fetch.flight);
         for waiter in &fetch.waiters {

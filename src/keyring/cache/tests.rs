@@ -22,7 +22,7 @@ fn fetch(cache: &Cache<u32, ()>, value: u32) {
     let Miss::Lead(flight, _) = cache.miss(&name()) else {
         panic!("somebody else fetches");
     };
-    cache.land(&flight, Ok(Arc::new(value)));
+    cache.land(&flight, Ok(Arc::new(value)), false);
 }
 
 fn fresh(cache: &Cache<u32, ()>) -> Option<u32> {
@@ -72,7 +72,7 @@ fn a_fetch_that_a_delete_overtook_leaves_no_entry() {
         matches!(cache.miss(&name()), Miss::Lead(..)),
         "nobody joins the old fetch"
     );
-    cache.land(&flight, Ok(Arc::new(1)));
+    cache.land(&flight, Ok(Arc::new(1)), false);
     assert_eq!(fresh(&cache), None);
     assert!(
         waiter.borrow().is_some(),
@@ -89,7 +89,7 @@ fn a_failure_reaches_all_who_wait_and_is_not_kept() {
     let Miss::Join(waiter) = cache.miss(&name()) else {
         panic!("two fetches of one name");
     };
-    cache.land(&flight, Err(()));
+    cache.land(&flight, Err(()), false);
     assert_eq!(*waiter.borrow(), Some(Err(())));
     assert!(matches!(cache.miss(&name()), Miss::Lead(..)));
 }
