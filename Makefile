@@ -109,3 +109,11 @@ bench: ## our ratios to the ceiling; ARGS='--only decrypt --rounds 1' go to benc
 	cargo build --locked --release --manifest-path bench/kesload/Cargo.toml
 	cargo build --locked --release --manifest-path bench/ceiling/Cargo.toml
 	bench/run $(ARGS)
+
+.PHONY: bench-more
+bench-more: ## what two running servers cannot show: start, idle connections, audit, many keys, MinIO's listing (ARGS='--only start')
+	cargo build $(LOCKED) --release --bin kes
+	cargo build --locked --release --manifest-path bench/kesload/Cargo.toml
+	cargo build --locked --release --manifest-path bench/ceiling/Cargo.toml
+	tests/tools/install minio mc
+	bench/more.py $(ARGS)

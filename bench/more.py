@@ -3,7 +3,7 @@
 
     bench/more.py [--only start,idle,audit,keys,policies,listing] [--rounds 3] [--secs 2]
 
-Programs come from KES_BIN, CEILING and KESLOAD, else from Cargo's target folder (`make bench-more` builds them). `listing` also needs
+Programs come from KES_BIN, CEILING and KESLOAD, else from Cargo's target folder; `make bench-more` builds them and runs this. `listing` also needs
 MinIO and mc in the tool cache (tests/tools/install minio mc). Every figure is printed beside what it is compared with, taken in the
 same run. Servers run on loopback, on ports of the kernel's choice, with data in a temporary folder.
 """
