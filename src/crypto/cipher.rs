@@ -1,7 +1,7 @@
 //! [`Cipher`]: the types of keys, their names, and sealing under one-time keys (crypto.md 1.1, 1.2, 3.2).
 //!
 //! The crates below wipe their key schedules. What they and the compiler leave on the stack (padded HMAC keys, the state of
-//! `HChaCha20`, moved values) is overwritten after each operation, to a depth of [`STACK`].
+//! `HChaCha20`, moved values) is overwritten after each operation, to a depth of `STACK`.
 
 use std::{fmt, hint};
 
