@@ -53,6 +53,8 @@ use signals::{Signal, Signals};
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long the last lines of the logs may take.
 const FLUSH: Duration = Duration::from_secs(1);
+/// How long a thread for blocking work stays without any.
+const KEEP_THREADS: Duration = Duration::from_secs(1);
 /// How often it is looked whether many connections have ended.
 const GIVE_BACK: Duration = Duration::from_secs(5);
 /// How many make it worth while to give their memory back to the system.
@@ -110,6 +112,8 @@ pub fn run(options: Options, out: &mut dyn Write) -> Result<(), Error> {
     let outside = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(OUTSIDE_THREADS)
         .thread_name("kes-outside")
+        // The look at the certificates every two seconds must not keep threads that a burst of work has left.
+        .thread_keep_alive(KEEP_THREADS)
         .enable_all()
         .build()?;
     let result = outside.block_on(live(&process, config, out));
