@@ -100,6 +100,15 @@ def config():
         yield path.read_bytes()
 
 
+def file():
+    for vector in vectors("file")["vectors"]:
+        if "file" in vector:
+            yield unbase64(vector["file"])
+    yield b"\x89KESF\r\n\x1a\x01\x03"
+    yield b"\x89KESF\r\n\x1a\x02"
+    yield b"\x89PNG\r\n\x1a\n"
+
+
 def name():
     for vector in vectors("names")["vectors"]:
         yield vector["text"].encode()
@@ -173,6 +182,7 @@ TARGETS = {
     "certificate": certificate,
     "ciphertext": ciphertext,
     "config": config,
+    "file": file,
     "name": name,
     "pem": pem_files,
     "policy": policy,

@@ -27,9 +27,20 @@ pub(super) struct Pending {
 impl Pending {
     /// Writes `content` beside `target`. The process's mask reduces `mode`, unless it is [`PRIVATE`].
     pub(super) fn write(target: &Path, content: &[u8], mode: u32) -> Result<Self, Error> {
+        let (pending, mut file) = Self::begin(target, mode)?;
+        let written = file.write_all(content).and_then(|()| file.sync_all());
+        written.map_err(|source| failure("write", target, source))?;
+        Ok(pending)
+    }
+
+    /// An empty file beside `target`, to be written and synced by the caller. The process's mask reduces `mode`, unless it is
+    /// [`PRIVATE`].
+    pub(super) fn begin(target: &Path, mode: u32) -> Result<(Self, File), Error> {
         let failed = |source| failure("write", target, source);
-        if target.is_dir() {
-            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        // Renaming would replace a device or a pipe, rather than write to it.
+        if fs::metadata(target).is_ok_and(|found| !found.is_file()) {
+            let what = "it is no regular file";
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, what)));
         }
         let name = target.file_name();
         let name = name.ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
@@ -42,21 +53,14 @@ impl Pending {
             temporary: target.with_file_name(temporary),
             target: target.to_owned(),
         };
-        let write = || -> io::Result<()> {
-            let mut options = OpenOptions::new();
-            let mut file = options
-                .write(true)
-                .create_new(true)
-                .mode(mode)
-                .open(&pending.temporary)?;
-            if mode == PRIVATE {
-                file.set_permissions(Permissions::from_mode(mode))?;
-            }
-            file.write_all(content)?;
-            file.sync_all()
-        };
-        write().map_err(failed)?;
-        Ok(pending)
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(mode);
+        let file = options.open(&pending.temporary).map_err(failed)?;
+        if mode == PRIVATE {
+            let permissions = Permissions::from_mode(mode);
+            file.set_permissions(permissions).map_err(failed)?;
+        }
+        Ok((pending, file))
     }
 
     /// Puts the file at its destination. Without `replace` nothing may be there yet.
@@ -212,9 +216,10 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_refused() {
+    fn a_directory_or_a_device_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         assert!(Pending::write(dir.path(), b"x", 0o600).is_err());
+        assert!(Pending::write(Path::new("/dev/null"), b"x", 0o600).is_err());
         assert!(Pending::write(&dir.path().join("none/k"), b"x", 0o600).is_err());
     }
 

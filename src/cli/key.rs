@@ -5,12 +5,17 @@ use super::{error::Error, output::Output, settings::Environment};
 mod context;
 mod create;
 mod decrypt;
+mod decrypt_file;
 mod dek;
 mod encrypt;
+mod encrypt_file;
+mod hmac;
 mod import;
 mod info;
 mod ls;
 mod rm;
+mod sealed_file;
+mod stream;
 
 /// Arguments of `kes key`.
 #[derive(clap::Args)]
@@ -37,6 +42,12 @@ enum Command {
     Decrypt(decrypt::Args),
     /// Make a data key, in clear and encrypted
     Dek(dek::Args),
+    /// Authenticate a message
+    Hmac(hmac::Args),
+    /// Encrypt a file of any size
+    EncryptFile(encrypt_file::Args),
+    /// Decrypt what encrypt-file made
+    DecryptFile(decrypt_file::Args),
 }
 
 pub(super) fn run(args: Args, env: &Environment, out: &Output) -> Result<(), Error> {
@@ -49,6 +60,9 @@ pub(super) fn run(args: Args, env: &Environment, out: &Output) -> Result<(), Err
         Command::Encrypt(args) => encrypt::run(&args, env, out),
         Command::Decrypt(args) => decrypt::run(&args, env, out),
         Command::Dek(args) => dek::run(&args, env, out),
+        Command::Hmac(args) => hmac::run(&args, env, out),
+        Command::EncryptFile(args) => encrypt_file::run(&args, env, out),
+        Command::DecryptFile(args) => decrypt_file::run(&args, env, out),
     }
 }
 

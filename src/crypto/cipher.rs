@@ -78,10 +78,6 @@ impl Cipher {
     ///
     /// # Panics
     /// If `buffer` is 64 GiB or longer, beyond what AES-GCM allows.
-    #[expect(
-        clippy::expect_used,
-        reason = "requests are a million bytes at most, five orders below the limit of either AEAD"
-    )]
     pub(super) fn seal(
         self,
         secret: &[u8; KEY],
@@ -90,22 +86,40 @@ impl Cipher {
         context: &[u8],
         buffer: &mut [u8],
     ) -> [u8; TAG] {
-        on_wiped_stack(|| {
-            let key = self.one_time_key(secret, iv);
-            let sealed = match self {
-                Self::Aes256 => Aes256Gcm::new((&*key).into()).encrypt_inout_detached(
-                    nonce.into(),
-                    context,
-                    buffer.into(),
-                ),
-                Self::ChaCha20 => ChaCha20Poly1305::new((&*key).into()).encrypt_inout_detached(
-                    nonce.into(),
-                    context,
-                    buffer.into(),
-                ),
-            };
-            sealed.expect("the plaintext is shorter than 64 GiB").into()
-        })
+        on_wiped_stack(|| self.seal_under(&self.one_time_key(secret, iv), nonce, context, buffer))
+    }
+
+    /// Encrypts `buffer` in place under a key that seals nothing else with this `nonce`. Returns the tag.
+    pub(super) fn seal_with(
+        self,
+        key: &[u8; KEY],
+        nonce: &[u8; NONCE],
+        buffer: &mut [u8],
+    ) -> [u8; TAG] {
+        on_wiped_stack(|| self.seal_under(key, nonce, &[], buffer))
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "requests are a million bytes at most and so are chunks of files, five orders below the limit of either AEAD"
+    )]
+    fn seal_under(
+        self,
+        key: &[u8; KEY],
+        nonce: &[u8; NONCE],
+        context: &[u8],
+        buffer: &mut [u8],
+    ) -> [u8; TAG] {
+        let (nonce, buffer) = (nonce.into(), buffer.into());
+        let sealed = match self {
+            Self::Aes256 => {
+                Aes256Gcm::new(key.into()).encrypt_inout_detached(nonce, context, buffer)
+            }
+            Self::ChaCha20 => {
+                ChaCha20Poly1305::new(key.into()).encrypt_inout_detached(nonce, context, buffer)
+            }
+        };
+        sealed.expect("the plaintext is shorter than 64 GiB").into()
     }
 
     /// Checks `tag` and decrypts `buffer` in place. If the tag is wrong, `buffer` is left as it was.
@@ -119,23 +133,38 @@ impl Cipher {
         tag: &[u8; TAG],
     ) -> Result<(), Unauthentic> {
         on_wiped_stack(|| {
-            let key = self.one_time_key(secret, iv);
-            let opened = match self {
-                Self::Aes256 => Aes256Gcm::new((&*key).into()).decrypt_inout_detached(
-                    nonce.into(),
-                    context,
-                    buffer.into(),
-                    tag.into(),
-                ),
-                Self::ChaCha20 => ChaCha20Poly1305::new((&*key).into()).decrypt_inout_detached(
-                    nonce.into(),
-                    context,
-                    buffer.into(),
-                    tag.into(),
-                ),
-            };
-            opened.map_err(|_| Unauthentic)
+            self.open_under(&self.one_time_key(secret, iv), nonce, context, buffer, tag)
         })
+    }
+
+    /// Checks `tag` and decrypts in place what [`Self::seal_with`] sealed. If the tag is wrong, `buffer` is left as it was.
+    pub(super) fn open_with(
+        self,
+        key: &[u8; KEY],
+        nonce: &[u8; NONCE],
+        buffer: &mut [u8],
+        tag: &[u8; TAG],
+    ) -> Result<(), Unauthentic> {
+        on_wiped_stack(|| self.open_under(key, nonce, &[], buffer, tag))
+    }
+
+    fn open_under(
+        self,
+        key: &[u8; KEY],
+        nonce: &[u8; NONCE],
+        context: &[u8],
+        buffer: &mut [u8],
+        tag: &[u8; TAG],
+    ) -> Result<(), Unauthentic> {
+        let (nonce, buffer, tag) = (nonce.into(), buffer.into(), tag.into());
+        let opened = match self {
+            Self::Aes256 => {
+                Aes256Gcm::new(key.into()).decrypt_inout_detached(nonce, context, buffer, tag)
+            }
+            Self::ChaCha20 => ChaCha20Poly1305::new(key.into())
+                .decrypt_inout_detached(nonce, context, buffer, tag),
+        };
+        opened.map_err(|_| Unauthentic)
     }
 
     fn one_time_key(self, secret: &[u8; KEY], iv: &[u8; IV]) -> Zeroizing<[u8; KEY]> {
@@ -159,12 +188,12 @@ impl fmt::Display for Cipher {
 }
 
 /// HMAC-SHA-256 of `message` under `key`, to `sum`.
-pub(super) fn hmac_sha256(key: &[u8; KEY], message: &[u8], sum: &mut [u8; 32]) {
+pub(super) fn hmac_sha256(key: &[u8], message: &[u8], sum: &mut [u8; 32]) {
     on_wiped_stack(|| hmac_into(key, message, sum));
 }
 
 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-fn hmac_into(key: &[u8; KEY], message: &[u8], sum: &mut [u8; 32]) {
+fn hmac_into(key: &[u8], message: &[u8], sum: &mut [u8; 32]) {
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("any length will do");
     mac.update(message);
     let mut out = mac.finalize().into_bytes();

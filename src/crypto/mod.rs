@@ -15,10 +15,13 @@
 //! - no parser here takes more time or memory than its input justifies, or panics on any input;
 //! - master keys lie in locked pages; derived keys, key schedules and decoded copies are wiped after use.
 //!
+//! Files of any size are encrypted with a data key, chunk by chunk: [`mod@file`].
+//!
 //! What is not: names of keys, who may use them, and when they expire are decided elsewhere. That the pages of one operation's
 //! stack are wiped is a best effort ([`cipher`] says how), since the compiler may keep copies where no program can reach them.
 
 pub mod cipher;
+pub mod file;
 pub mod key;
 pub mod stored;
 

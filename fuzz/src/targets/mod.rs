@@ -4,12 +4,14 @@
 
 mod access;
 mod configuration;
+mod file;
 mod key;
 mod tls;
 mod wire;
 
 pub use access::{name, policy, request_path};
 pub use configuration::config;
+pub use file::file;
 pub use key::{ciphertext, sealed, stored_key};
 pub use tls::{certificate, pem};
 pub use wire::{answer, body_end, request_body};
@@ -24,6 +26,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("certificate", certificate),
     ("ciphertext", ciphertext),
     ("config", config),
+    ("file", file),
     ("name", name),
     ("pem", pem),
     ("policy", policy),

@@ -9,6 +9,7 @@ use std::{
 mod connection;
 mod identity;
 mod identity_new;
+mod new;
 mod usage;
 
 /// cli.md 21.
