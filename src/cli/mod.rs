@@ -13,6 +13,7 @@ use self::{
     settings::Environment,
 };
 
+mod config;
 mod connect;
 mod duration;
 mod error;
@@ -62,6 +63,8 @@ enum Command {
     Key(key::Args),
     /// Make API keys and certificates, and tell whose they are
     Identity(identity::Args),
+    /// Check configuration files, and describe them
+    Config(config::Args),
     /// Show how a server is
     Status(status::Args),
     /// Print what this program is
@@ -73,6 +76,7 @@ fn dispatch(command: Command, env: &Environment, out: &Output) -> Result<(), Err
         Command::Server(args) => server::run(args, out),
         Command::Key(args) => key::run(args, env, out),
         Command::Identity(args) => identity::run(args, out),
+        Command::Config(args) => config::run(&args, out),
         Command::Status(args) => status::run(&args, env, out),
         Command::Version(args) => version::run(&args, out),
     }

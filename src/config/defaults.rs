@@ -23,3 +23,20 @@ pub const LOG_AUDIT: Level = Level::OFF;
 
 /// Console lines are what scripts that read the predecessor's expect (api.md 10.1).
 pub const LOG_FORMAT: Format = Format::Text;
+
+/// How long requests under way may go on when the server stops: as long as the predecessor let them (config.md 16.3).
+pub const SHUTDOWN_DRAIN: Duration = Duration::from_secs(1);
+
+/// Where Vault's key-value engine is, as documented to users (config.md 4).
+pub const VAULT_ENGINE: &str = "kv";
+/// Where Vault's transit engine is.
+pub const VAULT_TRANSIT: &str = "transit";
+/// Where Vault's `AppRole` login is.
+pub const VAULT_APPROLE: &str = "approle";
+/// Where Vault's Kubernetes login is.
+pub const VAULT_KUBERNETES: &str = "kubernetes";
+/// How often Vault is asked whether it is sealed: ten seconds, as documented to users (keystores.md 5.6).
+pub const VAULT_PING: Duration = Duration::from_secs(10);
+
+/// How long to wait before a failed login at `KeySecure` is tried again (keystores.md 9.1).
+pub const KEYSECURE_RETRY: Duration = Duration::from_secs(5);

@@ -3,10 +3,13 @@
 
 use crate::keystore::{self, fs};
 
+mod remote;
+
 use super::{
     report::Report,
     resolve::Unknown,
-    shape::{FILE, Leaf, Shape},
+    shape::Shape,
+    table::Kind as Type,
     view::View,
     yaml::{Node, Value},
 };
@@ -200,14 +203,9 @@ impl<'a> Section<'a> {
 
     /// Whether a value in it means something, so that it cannot be a left-over of a template.
     fn says_something(&self) -> bool {
-        let shape = self
-            .kind
-            .section
-            .iter()
-            .fold(FILE.child("keystore"), |shape, key| shape?.child(key));
         self.view
             .node()
-            .is_some_and(|node| says_something(node, shape))
+            .is_some_and(|node| says_something(node, self.view.shape()))
     }
 
     fn settings(&self, report: &mut Report) -> Option<keystore::Settings> {
@@ -215,11 +213,13 @@ impl<'a> Section<'a> {
             let path = self.view.get(self.kind.key).text()?.text.as_str().into();
             return Some(keystore::Settings::Fs(fs::Settings { path }));
         }
-        report.error(
-            self.view.line,
-            &self.view.path,
-            format!("this build has no {} keystore yet", self.kind.title),
-        );
+        if remote::read(self.kind.section, self.view.clone(), report).is_some() {
+            report.error(
+                self.view.line,
+                &self.view.path,
+                format!("this build has no {} keystore yet", self.kind.title),
+            );
+        }
         None
     }
 }
@@ -227,7 +227,7 @@ impl<'a> Section<'a> {
 /// Whether `node` holds anything but durations and empty values. Templates are full of those.
 fn says_something(node: &Node, shape: Option<&Shape>) -> bool {
     match (&node.value, shape) {
-        (_, Some(Shape::Ignored | Shape::Leaf(Leaf::Duration))) => false,
+        (_, Some(Shape::Leaf(row))) if matches!(row.kind, Type::Ignored | Type::Duration) => false,
         (Value::Map(entries), shape) => entries.iter().any(|entry| {
             let shape = shape.and_then(|shape| shape.child(&entry.key));
             says_something(&entry.node, shape)

@@ -4,7 +4,7 @@
 //!
 //! 1. `yaml`: text to a tree with line numbers
 //! 2. `normalise`: old spellings to current ones, on the tree
-//! 3. `resolve`: references to the environment, types and unknown keys, by the table in `shape`
+//! 3. `resolve`: references to the environment, types and unknown keys, by the `table` of all keys
 //! 4. `validate`, `access` and `keystore`: tree to [`Config`]; afterwards nobody asks again
 //!
 //! Nothing else in the crate knows YAML or reads the environment. Neither a value of the environment nor a password ever
@@ -12,6 +12,7 @@
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -26,25 +27,35 @@ use crate::{
 };
 use report::Report;
 
+pub use document::markdown;
 pub use env::{Env, NoValue};
 pub use report::{Errors, Note};
+pub use schema::schema;
 
 mod access;
 pub mod address;
 pub mod defaults;
+mod document;
 pub mod duration;
 mod env;
 mod keystore;
+mod network;
 mod normalise;
+mod proxy;
 mod report;
 mod resolve;
+mod schema;
 mod shape;
+mod table;
 mod validate;
 mod view;
 mod yaml;
 
 /// Largest file that is read, in bytes: thousands of policies with dozens of rules each fit several times.
 pub const MAX_SIZE: usize = 16 << 20;
+
+/// Longest time that a stop may wait for requests. Who waits longer has no server, and service managers kill it anyway.
+pub const MAX_DRAIN: Duration = Duration::from_mins(10);
 
 /// Everything the file says, checked and completed. Has no `Debug`: it holds secrets.
 pub struct Config {
@@ -68,6 +79,11 @@ pub struct Config {
     pub keystore: Settings,
     /// Switches for clients of old releases.
     pub compat: Compat,
+    /// `proxy_protocol.from`: load balancers that send the PROXY protocol before everything else. From their addresses it is
+    /// required, from others it is never read.
+    pub proxy_protocol: Vec<IpNet>,
+    /// `shutdown.drain`: how long requests under way may go on when the server stops; above zero and at most [`MAX_DRAIN`].
+    pub drain: Duration,
     /// What did not keep the file from being loaded but should be read, sorted by line.
     pub warnings: Vec<Note>,
 }
@@ -91,9 +107,10 @@ pub struct Tls {
 /// `tls.proxy`.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Whose forwarded certificates are believed. Empty until proxies are supported.
+    /// Whose forwarded certificates are believed; each once, and none of them the admin or in a policy. Empty until proxies are
+    /// supported.
     pub identities: Vec<Identity>,
-    /// The header with the certificate.
+    /// The header with the certificate: the name of an HTTP header, as written; always there if there are identities.
     pub header: Option<String>,
 }
 
@@ -148,14 +165,46 @@ pub struct Context<'a> {
 /// Everything that is wrong with it, at once.
 pub fn load(path: &Path, context: &Context<'_>) -> Result<Config, Errors> {
     let file = path.display().to_string();
-    match read(path) {
-        Ok(bytes) => parse(&file, &bytes, context),
-        Err(error) => {
-            let mut report = Report::new(&file);
-            report.error(None, "", format!("the file cannot be read: {error}"));
-            Err(report.into_errors())
-        }
+    let bytes = read(path).map_err(|error| unreadable(&file, &error))?;
+    parse(&file, &bytes, context)
+}
+
+/// Reads which keystore the file at `path` names, and nothing else of it: the other sections need not be complete, nor right
+/// (config.md 19).
+///
+/// # Errors
+/// Everything that is wrong with the section `keystore`, at once.
+pub fn load_keystore(path: &Path, env: &Env) -> Result<(Settings, Vec<Note>), Errors> {
+    let file = path.display().to_string();
+    let bytes = read(path).map_err(|error| unreadable(&file, &error))?;
+    parse_keystore(&file, &bytes, env)
+}
+
+/// Reads which keystore the content of a file names that messages call `file`; see [`load_keystore`].
+///
+/// # Errors
+/// Everything that is wrong with the section `keystore`, at once.
+pub fn parse_keystore(
+    file: &str,
+    bytes: &[u8],
+    env: &Env,
+) -> Result<(Settings, Vec<Note>), Errors> {
+    let mut report = Report::new(file);
+    let Some(mut root) = tree(bytes, &mut report) else {
+        return Err(report.into_errors());
+    };
+    normalise::keep_keystore(&mut root);
+    let keystore = select(&mut root, env, &mut report);
+    match keystore {
+        Some(keystore) if report.is_clean() => Ok((keystore, report.into_warnings())),
+        _ => Err(report.into_errors()),
     }
+}
+
+fn unreadable(file: &str, error: &std::io::Error) -> Errors {
+    let mut report = Report::new(file);
+    report.error(None, "", format!("the file cannot be read: {error}"));
+    report.into_errors()
 }
 
 /// Reads the content of a file that messages call `file`.
@@ -167,15 +216,21 @@ pub fn parse(file: &str, bytes: &[u8], context: &Context<'_>) -> Result<Config, 
     let Some(mut root) = tree(bytes, &mut report) else {
         return Err(report.into_errors());
     };
-    normalise::normalise(&mut root, &mut report);
-    let mut unknown = resolve::resolve(&mut root, &shape::FILE, context.env, &mut report);
-    let file = view::View::of(&root);
-    let keystore = keystore::select(&file, &mut unknown, &mut report);
+    let keystore = select(&mut root, context.env, &mut report);
+    validate::config(&view::View::of(&root), keystore, context, report)
+}
+
+/// Makes current spellings and values of what `root`, which stands for the whole file, says, and finds its keystore. `None` if
+/// there is none to open, which was reported.
+fn select(root: &mut yaml::Node, env: &Env, report: &mut Report) -> Option<Settings> {
+    normalise::normalise(root, report);
+    let mut unknown = resolve::resolve(root, &shape::FILE, env, report);
+    let keystore = keystore::select(&view::View::of(root), &mut unknown, report);
     for key in unknown {
         let hint = key.nearest.map(|key| format!("did you mean '{key}'?"));
         report.warn(key.line, &key.path, "unknown key, ignored", hint);
     }
-    validate::config(&file, keystore, context, report)
+    keystore
 }
 
 /// Reads at most one byte more than is allowed, so that endless files end too.

@@ -2,13 +2,14 @@
 
 use super::{
     report::Report,
+    shape::FILE,
     yaml::{Entry, Node, Value, join},
 };
 
 /// One old spelling. A `*` stands for any key, the same in both paths.
-struct Alias {
-    old: &'static [&'static str],
-    new: &'static [&'static str],
+pub(super) struct Alias {
+    pub(super) old: &'static [&'static str],
+    pub(super) new: &'static [&'static str],
     /// What to do when both are there.
     clash: Clash,
 }
@@ -20,7 +21,7 @@ enum Clash {
 }
 
 /// The table of config.md 18.2, in the order in which the rows build on each other.
-const ALIASES: &[Alias] = &[
+static ALIASES: &[Alias] = &[
     alias(&["root"], &["admin", "identity"], Clash::CurrentWins),
     alias(
         &["policy", "*", "paths"],
@@ -137,10 +138,35 @@ const ALIASES: &[Alias] = &[
 ];
 
 /// Releases v0.8.0 to v0.13.5 had the keystores under `keys`. Only a mapping means that; a list names keys to create.
-const KEYS: Alias = alias(&["keys"], &["keystore"], Clash::Refused);
+static KEYS: Alias = alias(&["keys"], &["keystore"], Clash::Refused);
 
 const fn alias(old: &'static [&'static str], new: &'static [&'static str], clash: Clash) -> Alias {
     Alias { old, new, clash }
+}
+
+/// The first releases had the keystores, `fs` and `vault`, at the top of the file.
+static TOP: [Alias; 2] = [
+    alias(&["fs"], &["keystore", "fs"], Clash::Refused),
+    alias(&["vault"], &["keystore", "vault"], Clash::Refused),
+];
+
+/// Every old spelling, in the order in which they are applied.
+pub(super) fn aliases() -> impl DoubleEndedIterator<Item = &'static Alias> {
+    [&KEYS].into_iter().chain(&TOP).chain(ALIASES)
+}
+
+/// Takes out of `root`, which stands for the whole file, every known section that says nothing about the keystore.
+pub(super) fn keep_keystore(root: &mut Node) {
+    let Value::Map(entries) = &mut root.value else {
+        return;
+    };
+    entries.retain(|entry| match entry.key.as_str() {
+        "keystore" => true,
+        // A list names keys to create.
+        "keys" => matches!(entry.node.value, Value::Map(_)),
+        // What nobody knows may be a misspelled keystore.
+        key => key != "root" && FILE.child(key).is_none(),
+    });
 }
 
 /// Rewrites every old spelling in `root`, which stands for the whole file.
@@ -148,7 +174,7 @@ pub(super) fn normalise(root: &mut Node, report: &mut Report) {
     if find(root, KEYS.old).is_some_and(|keys| matches!(keys.value, Value::Map(_))) {
         apply(root, &KEYS, "", report);
     }
-    for alias in ALIASES {
+    for alias in TOP.iter().chain(ALIASES) {
         let star = alias.old.iter().position(|step| *step == "*");
         match star.and_then(|at| alias.old.get(..at)) {
             None => apply(root, alias, "", report),

@@ -6,7 +6,8 @@ use super::{
     duration::{self, InvalidDuration},
     env::{Env, Expansion, expand},
     report::{Report, quoted},
-    shape::{Leaf, Shape},
+    shape::Shape,
+    table::{Holds, Kind, Row},
     yaml::{Node, Text, Value, join},
 };
 
@@ -25,7 +26,7 @@ pub(super) struct Unknown {
 /// Checks and completes `node`, which stands for the whole file. Returns the unknown keys, which are not looked into.
 pub(super) fn resolve(
     node: &mut Node,
-    shape: &'static Shape,
+    shape: &Shape,
     env: &Env,
     report: &mut Report,
 ) -> Vec<Unknown> {
@@ -45,11 +46,12 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    fn node(&mut self, node: &mut Node, shape: &'static Shape, path: &str, depth: usize) {
+    fn node(&mut self, node: &mut Node, shape: &Shape, path: &str, depth: usize) {
         let expected = match (shape, &mut node.value) {
-            (Shape::Ignored, _) | (_, Value::Invalid | Value::Null) => return,
-            (Shape::Leaf(leaf), Value::Text(text)) => {
-                if !self.leaf(text, *leaf, node.line, path) {
+            (Shape::Leaf(row), _) if row.kind == Kind::Ignored => return,
+            (_, Value::Invalid | Value::Null) => return,
+            (Shape::Leaf(row), Value::Text(text)) => {
+                if !self.leaf(text, row, node.line, path) {
                     node.value = Value::Invalid;
                 }
                 return;
@@ -76,9 +78,11 @@ impl Resolver<'_> {
                 }
                 return;
             }
-            (Shape::Leaf(Leaf::Bool), _) => "'on' or 'off'",
-            (Shape::Leaf(Leaf::Duration), _) => "a duration",
-            (Shape::Leaf(_), _) => "text",
+            (Shape::Leaf(row), _) => match row.kind {
+                Kind::Bool => "'on' or 'off'",
+                Kind::Duration => "a duration",
+                _ => "text",
+            },
             (Shape::List(_), _) => "a list",
             (Shape::Map(_) | Shape::Section(_), _) => "a mapping",
         };
@@ -101,10 +105,10 @@ impl Resolver<'_> {
     }
 
     /// Expands and checks one scalar. `false` if it was reported.
-    fn leaf(&mut self, text: &mut Text, leaf: Leaf, line: usize, path: &str) -> bool {
+    fn leaf(&mut self, text: &mut Text, row: &Row, line: usize, path: &str) -> bool {
         match expand(&text.text, self.env) {
             Expansion::Literal => {}
-            _ if leaf == Leaf::Literal => {
+            _ if row.holds == Holds::Fixed => {
                 self.report.warn(
                     line,
                     path,
@@ -134,14 +138,14 @@ impl Resolver<'_> {
                 text.variable = Some(names);
             }
         }
-        match leaf {
+        match row.kind {
             _ if text.text.is_empty() => {}
-            Leaf::Bool if boolean(&text.text).is_none() => {
+            Kind::Bool if boolean(&text.text).is_none() => {
                 let reason = format!("expected 'on' or 'off', found text {}", text.shown());
                 self.report.error(line, path, reason);
                 return false;
             }
-            Leaf::Duration => {
+            Kind::Duration => {
                 if let Err(why) = duration::parse(&text.text) {
                     let reason = format!("invalid duration {}: {why}", text.shown());
                     let hint = match why {
@@ -153,7 +157,7 @@ impl Resolver<'_> {
                     return false;
                 }
             }
-            Leaf::Bool | Leaf::Literal | Leaf::Text => {}
+            _ => {}
         }
         true
     }

@@ -1,53 +1,84 @@
-//! The shape of the file (config.md 4): every key that is known, and what stands there. Type checks, references, unknown keys and
-//! their nearest known spelling all come from this one table.
+//! [`Shape`]: the table of the file, folded into a tree. Type checks, references, unknown keys and their nearest known spelling
+//! come from it.
+
+use std::sync::LazyLock;
+
+use super::table::{ROWS, Row};
 
 /// What may stand at a place.
 pub(super) enum Shape {
-    /// A key that older releases knew and that means nothing now. Not looked at.
-    Ignored,
-    Leaf(Leaf),
-    List(&'static Self),
+    /// A scalar.
+    Leaf(&'static Row),
+    List(Box<Self>),
     /// A mapping with keys of the user's choice.
-    Map(&'static Self),
+    Map(Box<Self>),
     /// A mapping with these keys.
-    Section(&'static [(&'static str, Self)]),
+    Section(Vec<(&'static str, Self)>),
 }
 
-/// What a scalar stands for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leaf {
-    /// `on`, `off` and their kin.
-    Bool,
-    /// A time.
-    Duration,
-    /// Text in which references to the environment are not expanded.
-    Literal,
-    /// Any text.
-    Text,
-}
-
-use Shape::{Ignored, List, Map, Section};
-
-const BOOL: Shape = Shape::Leaf(Leaf::Bool);
-const DURATION: Shape = Shape::Leaf(Leaf::Duration);
-const LITERAL: Shape = Shape::Leaf(Leaf::Literal);
-const TEXT: Shape = Shape::Leaf(Leaf::Text);
+/// The whole file.
+pub(super) static FILE: LazyLock<Shape> = LazyLock::new(|| {
+    let rows: Vec<_> = ROWS.iter().map(|row| (row.path, row)).collect();
+    Shape::of(&rows)
+});
 
 impl Shape {
+    /// Folds rows, each with what is left of its path. Rows that go on with brackets or a star are alone at their place.
+    fn of(rows: &[(&'static str, &'static Row)]) -> Self {
+        let behind = |step: &str| -> Option<Vec<_>> {
+            let rest = |(path, row): &(&'static str, &'static Row)| {
+                let rest = path.strip_prefix(step)?;
+                Some((rest.strip_prefix('.').unwrap_or(rest), *row))
+            };
+            rows.iter().map(rest).collect()
+        };
+        if let [("", row)] = rows {
+            return Self::Leaf(row);
+        }
+        if let Some(rows) = behind("[]") {
+            return Self::List(Box::new(Self::of(&rows)));
+        }
+        if let Some(rows) = behind("*") {
+            return Self::Map(Box::new(Self::of(&rows)));
+        }
+        let mut sections: Vec<(&'static str, Vec<_>)> = Vec::new();
+        for (path, row) in rows {
+            let end = path.find(['.', '[']).unwrap_or(path.len());
+            let (step, rest) = path.split_at(end);
+            let rest = (rest.strip_prefix('.').unwrap_or(rest), *row);
+            match sections.iter_mut().find(|(name, _)| *name == step) {
+                Some((_, rows)) => rows.push(rest),
+                None => sections.push((step, vec![rest])),
+            }
+        }
+        let folded = |(name, rows): (&'static str, Vec<_>)| (name, Self::of(&rows));
+        Self::Section(sections.into_iter().map(folded).collect())
+    }
+
     /// The shape of what stands at `key` in a mapping of this shape.
-    pub(super) fn child(&self, key: &str) -> Option<&'static Self> {
+    pub(super) fn child(&self, key: &str) -> Option<&Self> {
         match self {
-            Map(inner) => Some(inner),
-            Section(keys) => keys
+            Self::Map(inner) => Some(inner),
+            Self::Section(keys) => keys
                 .iter()
                 .find_map(|(name, shape)| (*name == key).then_some(shape)),
-            Ignored | Self::Leaf(_) | List(_) => None,
+            Self::Leaf(_) | Self::List(_) => None,
+        }
+    }
+
+    /// The shape of the elements of a list of this shape.
+    pub(super) fn item(&self) -> Option<&Self> {
+        match self {
+            Self::List(inner) => Some(inner),
+            _ => None,
         }
     }
 
     /// The known key that `key` is a typing error of.
     pub(super) fn nearest(&self, key: &str) -> Option<&'static str> {
-        let Section(keys) = self else { return None };
+        let Self::Section(keys) = self else {
+            return None;
+        };
         keys.iter()
             .map(|(name, _)| (distance(&key.to_ascii_lowercase(), name), *name))
             .filter(|(distance, name)| *distance <= if name.len() < 5 { 1 } else { 2 })
@@ -79,181 +110,6 @@ fn distance(a: &str, b: &str) -> usize {
     }
     last.last().copied().unwrap_or_default()
 }
-
-/// The whole file.
-pub(super) const FILE: Shape = Section(&[
-    ("version", LITERAL),
-    ("address", TEXT),
-    ("admin", Section(&[("identity", TEXT)])),
-    (
-        "tls",
-        Section(&[
-            ("key", TEXT),
-            ("cert", TEXT),
-            ("password", TEXT),
-            ("auth", TEXT),
-            ("ca", TEXT),
-            (
-                "proxy",
-                Section(&[
-                    ("identities", List(&TEXT)),
-                    ("header", Section(&[("cert", TEXT)])),
-                ]),
-            ),
-        ]),
-    ),
-    (
-        "api",
-        Map(&Section(&[("skip_auth", BOOL), ("timeout", DURATION)])),
-    ),
-    (
-        "policy",
-        Map(&Section(&[
-            ("allow", List(&LITERAL)),
-            ("deny", List(&LITERAL)),
-            ("identities", List(&TEXT)),
-        ])),
-    ),
-    (
-        "cache",
-        Section(&[(
-            "expiry",
-            Section(&[
-                ("any", DURATION),
-                ("unused", DURATION),
-                ("offline", DURATION),
-            ]),
-        )]),
-    ),
-    (
-        "log",
-        Section(&[("error", TEXT), ("audit", TEXT), ("format", TEXT)]),
-    ),
-    ("keys", List(&Section(&[("name", TEXT)]))),
-    (
-        "compat",
-        Section(&[
-            ("legacy_errors", BOOL),
-            ("ndjson_lists", BOOL),
-            ("legacy_self_describe", BOOL),
-            ("legacy_names", BOOL),
-        ]),
-    ),
-    (
-        "keystore",
-        Section(&[
-            ("fs", Section(&[("path", TEXT)])),
-            ("vault", VAULT),
-            ("fortanix", Section(&[("sdkms", FORTANIX)])),
-            ("gemalto", Section(&[("keysecure", GEMALTO)])),
-            ("gcp", Section(&[("secretmanager", GCP)])),
-            ("aws", Section(&[("secretsmanager", AWS)])),
-            ("azure", Section(&[("keyvault", AZURE)])),
-            ("entrust", Section(&[("keycontrol", ENTRUST)])),
-        ]),
-    ),
-]);
-
-const CA: Shape = Section(&[("ca", TEXT)]);
-
-const VAULT: Shape = Section(&[
-    ("endpoint", TEXT),
-    ("engine", TEXT),
-    ("version", TEXT),
-    ("namespace", TEXT),
-    ("prefix", TEXT),
-    ("transit", Section(&[("engine", TEXT), ("key", TEXT)])),
-    (
-        "approle",
-        Section(&[
-            ("engine", TEXT),
-            ("namespace", TEXT),
-            ("id", TEXT),
-            ("secret", TEXT),
-            ("retry", Ignored),
-        ]),
-    ),
-    (
-        "kubernetes",
-        Section(&[
-            ("engine", TEXT),
-            ("namespace", TEXT),
-            ("role", TEXT),
-            ("jwt", TEXT),
-            ("retry", Ignored),
-        ]),
-    ),
-    (
-        "tls",
-        Section(&[("key", TEXT), ("cert", TEXT), ("ca", TEXT)]),
-    ),
-    ("status", Section(&[("ping", DURATION)])),
-]);
-
-const FORTANIX: Shape = Section(&[
-    ("endpoint", TEXT),
-    ("group_id", TEXT),
-    ("credentials", Section(&[("key", TEXT)])),
-    ("tls", CA),
-]);
-
-const GEMALTO: Shape = Section(&[
-    ("endpoint", TEXT),
-    (
-        "credentials",
-        Section(&[("token", TEXT), ("domain", TEXT), ("retry", DURATION)]),
-    ),
-    ("tls", CA),
-]);
-
-const GCP: Shape = Section(&[
-    ("project_id", TEXT),
-    ("endpoint", TEXT),
-    ("scopes", List(&TEXT)),
-    (
-        "credentials",
-        Section(&[
-            ("client_email", TEXT),
-            ("client_id", TEXT),
-            ("private_key_id", TEXT),
-            ("private_key", TEXT),
-        ]),
-    ),
-]);
-
-const AWS: Shape = Section(&[
-    ("endpoint", TEXT),
-    ("region", TEXT),
-    ("kmskey", TEXT),
-    (
-        "credentials",
-        Section(&[("accesskey", TEXT), ("secretkey", TEXT), ("token", TEXT)]),
-    ),
-]);
-
-const AZURE: Shape = Section(&[
-    ("endpoint", TEXT),
-    (
-        "credentials",
-        Section(&[
-            ("tenant_id", TEXT),
-            ("client_id", TEXT),
-            ("client_secret", TEXT),
-        ]),
-    ),
-    ("managed_identity", Section(&[("client_id", TEXT)])),
-]);
-
-const ENTRUST: Shape = Section(&[
-    ("endpoint", TEXT),
-    ("vault_id", TEXT),
-    ("box_id", TEXT),
-    (
-        "credentials",
-        Section(&[("username", TEXT), ("password", TEXT)]),
-    ),
-    ("tls", CA),
-]);
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,8 @@ use crate::{
 };
 
 use super::{
-    Config, Context, Errors, Proxy, Tls, access, address, defaults, report::Report, view::View,
+    Config, Context, Errors, MAX_DRAIN, Proxy, Tls, access, address, defaults, network, proxy,
+    report::Report, view::View,
 };
 
 /// Checks `file` and makes a [`Config`] of it. `keystore` is `None` if its problem is in the report.
@@ -28,7 +29,7 @@ pub(super) fn config(
     version(&file.get("version"), report_ref);
     let address = address(&file.get("address"), report_ref);
     let admin = admin(file, context, report_ref);
-    let proxy = proxy(&file.find(&["tls", "proxy"]), admin.as_ref(), report_ref);
+    let proxy = proxy::proxy(&file.find(&["tls", "proxy"]), admin.as_ref(), report_ref);
     let policies = access::policies(
         &file.get("policy"),
         admin.as_ref(),
@@ -41,6 +42,8 @@ pub(super) fn config(
     let cache = cache(&file.find(&["cache", "expiry"]), report_ref);
     let log = log(&file.get("log"), report_ref);
     let keys = keys(&file.get("keys"), report_ref);
+    let proxy_protocol = network::networks(&file.find(&["proxy_protocol", "from"]), report_ref);
+    let drain = drain(&file.find(&["shutdown", "drain"]), report_ref);
     match (admin, tls, keystore) {
         (Some(admin), Some(tls), Some(keystore)) if report.is_clean() => Ok(Config {
             address,
@@ -53,6 +56,8 @@ pub(super) fn config(
             keys,
             keystore,
             compat: compat(&file.get("compat")),
+            proxy_protocol,
+            drain,
             warnings: report.into_warnings(),
         }),
         _ => Err(report.into_errors()),
@@ -133,46 +138,6 @@ fn admin(file: &View<'_>, context: &Context<'_>, report: &mut Report) -> Option<
 fn is_upper_case_hash(identity: &Identity) -> bool {
     Identity::from_text(&identity.as_str().to_ascii_lowercase())
         .is_some_and(|lower| lower.is_hash())
-}
-
-fn proxy(view: &View<'_>, admin: Option<&Identity>, report: &mut Report) -> Proxy {
-    let mut identities = Vec::new();
-    let list = view.get("identities");
-    for item in list.items() {
-        let Some(text) = item.text() else {
-            // Templates have a list of one empty text.
-            if item.is_from_env() {
-                let reason = format!("the identity {} is empty", item.shown());
-                report.error(item.line, &item.path, reason);
-            }
-            continue;
-        };
-        let Some(identity) = Identity::from_text(&text.text) else {
-            continue;
-        };
-        if admin == Some(&identity) {
-            let reason = format!("identity {} is already admin", text.shown());
-            report.error(item.line, &item.path, reason);
-        }
-        identities.push(identity);
-    }
-    if !identities.is_empty() {
-        // To ignore them would be to take the proxy for every client behind it.
-        report.error_with_hint(
-            list.line,
-            &list.path,
-            "TLS proxies are not supported by this build",
-            "remove the identities and let clients connect directly, or pass TCP through",
-        );
-    }
-    Proxy {
-        identities,
-        header: text(&view.find(&["header", "cert"])),
-    }
-}
-
-fn text(view: &View<'_>) -> Option<String> {
-    view.text().map(|text| String::clone(&text.text))
 }
 
 fn tls(view: &View<'_>, proxy: Proxy, context: &Context<'_>, report: &mut Report) -> Option<Tls> {
@@ -354,6 +319,21 @@ fn keys(list: &View<'_>, report: &mut Report) -> Vec<KeyName> {
         keys.push(name);
     }
     keys
+}
+
+fn drain(view: &View<'_>, report: &mut Report) -> Duration {
+    let Some(nanos) = view.nanos() else {
+        return defaults::SHUTDOWN_DRAIN;
+    };
+    match positive(nanos) {
+        Some(drain) if drain <= MAX_DRAIN => drain,
+        _ => {
+            let reason = format!("invalid time {}", view.shown());
+            let hint = "write a time above zero, of at most 10m";
+            report.error_with_hint(view.line, &view.path, reason, hint);
+            defaults::SHUTDOWN_DRAIN
+        }
+    }
 }
 
 fn compat(view: &View<'_>) -> Compat {

@@ -3,6 +3,7 @@
 use super::{
     duration,
     resolve::boolean,
+    shape::{FILE, Shape},
     yaml::{Node, Text, Value, join},
 };
 
@@ -10,6 +11,8 @@ use super::{
 #[derive(Clone)]
 pub(super) struct View<'a> {
     node: Option<&'a Node>,
+    /// What the table says of it; `None` if nothing.
+    shape: Option<&'static Shape>,
     /// Where it stands; if it does not, where the section stands that it is missing in.
     pub(super) line: Option<usize>,
     /// Its path, for messages.
@@ -21,12 +24,18 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     /// The whole file.
     pub(super) fn of(root: &'a Node) -> Self {
-        Self::at(root, String::new(), None)
+        Self::at(root, Some(&FILE), String::new(), None)
     }
 
-    fn at(node: &'a Node, path: String, line: Option<usize>) -> Self {
+    fn at(
+        node: &'a Node,
+        shape: Option<&'static Shape>,
+        path: String,
+        line: Option<usize>,
+    ) -> Self {
         Self {
             node: Some(node),
+            shape,
             line,
             path,
             broken: matches!(node.value, Value::Invalid),
@@ -36,11 +45,13 @@ impl<'a> View<'a> {
     /// What stands at `key` in this mapping.
     pub(super) fn get(&self, key: &str) -> Self {
         let path = join(&self.path, key);
+        let shape = self.shape.and_then(|shape| shape.child(key));
         let mut entries = self.map().iter();
         match entries.find(|entry| entry.key == key) {
-            Some(entry) => Self::at(&entry.node, path, Some(entry.line)),
+            Some(entry) => Self::at(&entry.node, shape, path, Some(entry.line)),
             None => Self {
                 node: None,
+                shape,
                 line: self.line,
                 path,
                 broken: self.broken,
@@ -57,7 +68,8 @@ impl<'a> View<'a> {
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Self)> {
         self.map().iter().map(|entry| {
             let path = join(&self.path, &entry.key);
-            let view = Self::at(&entry.node, path, Some(entry.line));
+            let shape = self.shape.and_then(|shape| shape.child(&entry.key));
+            let view = Self::at(&entry.node, shape, path, Some(entry.line));
             (entry.key.as_str(), view)
         })
     }
@@ -68,15 +80,21 @@ impl<'a> View<'a> {
             Some(Value::List(nodes)) => nodes,
             _ => &[],
         };
-        nodes.iter().enumerate().map(|(i, node)| {
+        let shape = self.shape.and_then(Shape::item);
+        nodes.iter().enumerate().map(move |(i, node)| {
             let path = format!("{}[{i}]", self.path);
-            Self::at(node, path, Some(node.line))
+            Self::at(node, shape, path, Some(node.line))
         })
     }
 
     /// The node, if there is one.
     pub(super) fn node(&self) -> Option<&'a Node> {
         self.node
+    }
+
+    /// What the table says of this place.
+    pub(super) fn shape(&self) -> Option<&'static Shape> {
+        self.shape
     }
 
     /// Whether anything but null stands here.

@@ -17,6 +17,7 @@ use crate::{name::KeyName, secret::Secret};
 pub mod fs;
 pub mod mem;
 mod page;
+pub mod settings;
 
 /// Largest value in bytes that a store takes or returns. A service may be narrower; a stored key has a few hundred bytes.
 pub const MAX_VALUE: usize = 1 << 20;

@@ -185,6 +185,100 @@ policy:
 }
 
 #[test]
+fn load_balancers_are_addresses_or_networks() {
+    let config = good(
+        "proxy_protocol:\n  from: [ 10.0.0.7, '', 192.168.1.9/16, fd00::/8, 192.168.0.0/16, '::ffff:10.0.0.7' ]",
+    );
+    let shown: Vec<_> = config
+        .proxy_protocol
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(shown, ["10.0.0.7/32", "192.168.0.0/16", "fd00::/8"]);
+    assert!(good("proxy_protocol: {}").proxy_protocol.is_empty());
+    assert!(good("").proxy_protocol.is_empty());
+    assert_eq!(
+        bad("proxy_protocol: { from: [ lb.example.net, 10.0.0.0/33 ] }"),
+        [
+            "kes.yml:1: proxy_protocol.from[0]: invalid network 'lb.example.net'",
+            "kes.yml:1: proxy_protocol.from[1]: invalid network '10.0.0.0/33'",
+        ]
+    );
+    assert_eq!(
+        bad("proxy_protocol: { from: 10.0.0.7 }"),
+        ["kes.yml:1: proxy_protocol.from: expected a list, found text"]
+    );
+    let warnings = good("proxy_protocol: { from: [ 0.0.0.0/0 ] }").warnings;
+    assert_eq!(
+        lines(&warnings),
+        [
+            "kes.yml:1: proxy_protocol.from[0]: is every address: whoever reaches the server can claim any client address"
+        ]
+    );
+}
+
+#[test]
+fn a_stop_waits_a_second_unless_told_otherwise() {
+    for (value, drain) in [("1ms", 1), ("10m", 600_000), ("''", 1000), ("~", 1000)] {
+        let config = good(&format!("shutdown: {{ drain: {value} }}"));
+        assert_eq!(config.drain.as_millis(), drain, "{value}");
+    }
+    assert_eq!(good("").drain.as_millis(), 1000);
+    for value in ["0", "0s", "-1s", "10m1ns"] {
+        assert_eq!(
+            bad(&format!("shutdown: {{ drain: {value} }}")),
+            [format!("kes.yml:1: shutdown.drain: invalid time '{value}'")]
+        );
+    }
+}
+
+#[test]
+fn a_proxy_has_a_header_is_named_once_and_is_not_the_admin() {
+    let proxy = |proxy: &str| {
+        let text = REST
+            .replace("disabled", BOB)
+            .replace("cert: c", &format!("cert: c, proxy: {{ {proxy} }}"));
+        let problems = problems(load(text, &[]));
+        let others = problems
+            .into_iter()
+            .filter(|problem| !problem.contains("not supported"));
+        others.collect::<Vec<_>>()
+    };
+    let list = format!("identities: [ {ALICE} ]");
+    assert_eq!(
+        proxy(&format!("{list}, header: {{ cert: X-Tls-Client-Cert }}")),
+        [""; 0]
+    );
+    for header in ["header: {}", "header: { cert: '' }", "header: ~"] {
+        let said = proxy(&format!("{list}, {header}"));
+        assert_eq!(
+            said,
+            ["kes.yml:2: tls.proxy.header.cert: no header specified"],
+            "{header}"
+        );
+    }
+    for header in ["a b", "x:y", "é"] {
+        assert_eq!(
+            proxy(&format!("{list}, header: {{ cert: '{header}' }}")),
+            [format!(
+                "kes.yml:2: tls.proxy.header.cert: '{header}' is no name of an HTTP header"
+            )]
+        );
+    }
+    assert_eq!(
+        proxy(&format!(
+            "identities: [ {ALICE}, {BOB}, {ALICE} ], header: {{ cert: X }}"
+        )),
+        [
+            format!("kes.yml:2: tls.proxy.identities[1]: identity '{BOB}' is already admin"),
+            format!(
+                "kes.yml:2: tls.proxy.identities[2]: identity '{ALICE}' is already in the list"
+            ),
+        ]
+    );
+}
+
+#[test]
 fn proxies_are_refused_and_must_not_be_in_a_policy() {
     let text = REST.replace(
         "cert: c",

@@ -118,19 +118,31 @@ fn several_active_sections_are_refused() {
 
 #[test]
 fn every_kind_of_another_build_is_refused_by_name() {
-    for (section, key) in [
-        ("vault", "endpoint"),
-        ("fortanix.sdkms", "endpoint"),
-        ("gemalto.keysecure", "endpoint"),
-        ("gcp.secretmanager", "project_id"),
-        ("aws.secretsmanager", "endpoint"),
-        ("azure.keyvault", "endpoint"),
-        ("entrust.keycontrol", "endpoint"),
+    for (section, rest) in [
+        (
+            "vault",
+            "endpoint: 'http://v', approle: { id: a, secret: b }",
+        ),
+        (
+            "fortanix.sdkms",
+            "endpoint: 'https://f', credentials: { key: k }",
+        ),
+        (
+            "gemalto.keysecure",
+            "endpoint: 'https://k', credentials: { token: t }",
+        ),
+        ("gcp.secretmanager", "project_id: p"),
+        ("aws.secretsmanager", "endpoint: e, region: r"),
+        ("azure.keyvault", "endpoint: 'https://a'"),
+        (
+            "entrust.keycontrol",
+            "endpoint: 'https://e', vault_id: v, box_id: b, credentials: { username: u, password: p }",
+        ),
     ] {
         let text = match section.split_once('.') {
-            None => format!("keystore: {{ {section}: {{ {key}: x }} }}"),
+            None => format!("keystore: {{ {section}: {{ {rest} }} }}"),
             Some((provider, product)) => {
-                format!("keystore: {{ {provider}: {{ {product}: {{ {key}: x }} }} }}")
+                format!("keystore: {{ {provider}: {{ {product}: {{ {rest} }} }} }}")
             }
         };
         let problems = problems(with(&text));
@@ -154,10 +166,6 @@ fn in_memory_an_unknown_key_is_an_error() {
         (
             "x-notes: 1",
             "x-notes: unknown key, and no keystore is specified",
-        ),
-        (
-            "fs: { path: x }",
-            "fs: unknown key, and no keystore is specified",
         ),
         (
             "keystore: { fss: { path: x } }",

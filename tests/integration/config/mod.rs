@@ -4,6 +4,7 @@ use kes::config::{Config, Context, Env, Errors, Fallback, Note, parse};
 
 mod check;
 mod dialect;
+mod document;
 mod garbage;
 mod keystore;
 mod reference;

@@ -105,7 +105,7 @@ const VALID: &[(&str, &[Problem], &[&str])] = &[
     ),
 ];
 
-/// Files that must fail, and all that is said about them. What the check of a keystore's own section will say is not there yet.
+/// Files that must fail, and all that is said about them.
 const INVALID: &[(&str, &[Problem])] = &[
     ("01-no-admin", &[(0, "admin.identity: no admin identity")]),
     (
@@ -136,14 +136,56 @@ const INVALID: &[(&str, &[Problem])] = &[
             "keystore.aws.secretsmanager: more than one keystore specified: 'keystore.fs' in line 6 and 'keystore.aws.secretsmanager' in line 8",
         )],
     ),
-    ("09-vault-two-logins", &[(6, NO_VAULT)]),
-    ("10-vault-no-login", &[(6, NO_VAULT)]),
-    ("11-vault-tls-key-only", &[(6, NO_VAULT)]),
-    ("12-vault-jwt-file-missing", &[(6, NO_VAULT)]),
-    ("13-vault-transit-without-key", &[(6, NO_VAULT)]),
-    ("14-aws-no-region", &[(5, NO_AWS)]),
-    ("15-azure-incomplete-credentials", &[(7, NO_AZURE)]),
-    ("16-entrust-no-credentials", &[(7, NO_ENTRUST)]),
+    (
+        "09-vault-two-logins",
+        &[(
+            9,
+            "keystore.vault.kubernetes: more than one authentication method specified: 'keystore.vault.approle' and 'keystore.vault.kubernetes'",
+        )],
+    ),
+    (
+        "10-vault-no-login",
+        &[(6, "keystore.vault: no authentication method specified")],
+    ),
+    (
+        "11-vault-tls-key-only",
+        &[(9, "keystore.vault.tls.cert: no TLS certificate provided")],
+    ),
+    (
+        "12-vault-jwt-file-missing",
+        &[(
+            8,
+            "keystore.vault.kubernetes.jwt: the file with the token cannot be read: No such file or directory (os error 2)",
+        )],
+    ),
+    (
+        "13-vault-transit-without-key",
+        &[(9, "keystore.vault.transit.key: no key name specified")],
+    ),
+    (
+        "14-aws-no-region",
+        &[(5, "keystore.aws.secretsmanager.region: no region specified")],
+    ),
+    (
+        "15-azure-incomplete-credentials",
+        &[(
+            9,
+            "keystore.azure.keyvault.credentials.client_secret: no client secret specified",
+        )],
+    ),
+    (
+        "16-entrust-no-credentials",
+        &[
+            (
+                7,
+                "keystore.entrust.keycontrol.credentials.username: no username specified",
+            ),
+            (
+                7,
+                "keystore.entrust.keycontrol.credentials.password: no password specified",
+            ),
+        ],
+    ),
     (
         "17-proxy-is-admin",
         &[
@@ -237,7 +279,13 @@ const INVALID: &[(&str, &[Problem])] = &[
             "keys[0].name: key name '' is empty, longer than 80 bytes, or contains other characters than 0-9 A-Z a-z - _",
         )],
     ),
-    ("32-negative-ping", &[(6, NO_VAULT)]),
+    (
+        "32-negative-ping",
+        &[(
+            9,
+            "keystore.vault.status.ping: invalid time '-1s': negative",
+        )],
+    ),
     (
         "33-not-a-mapping",
         &[(
@@ -264,14 +312,14 @@ const INVALID: &[(&str, &[Problem])] = &[
     ),
 ];
 
-fn folder(name: &str) -> std::path::PathBuf {
+pub(super) fn folder(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/integration/config/samples")
         .join(name)
 }
 
 /// The samples in a folder, by their names without extension.
-fn names(name: &str) -> BTreeSet<String> {
+pub(super) fn names(name: &str) -> BTreeSet<String> {
     let entries = fs::read_dir(folder(name)).unwrap();
     entries
         .filter_map(|entry| {

@@ -83,3 +83,81 @@ fn two_spellings_of_one_setting_are_refused_where_neither_wins() {
         format!("admin: {{ identity: x }}\n{TLS}{FS}cache: {{ expiry: {{ any: '', all: 2h }} }}\n");
     assert_eq!(load(text, &[]).unwrap().cache.any.as_secs(), 7200);
 }
+
+#[test]
+fn keystores_at_the_top_of_the_file_are_found() {
+    let head = format!("admin: {{ identity: x }}\n{TLS}");
+    let config = load(format!("{head}fs: {{ path: p }}\n"), &[]).unwrap();
+    assert!(matches!(config.keystore, kes::keystore::Settings::Fs(_)));
+    assert_eq!(
+        lines(&config.warnings),
+        ["kes.yml:3: fs: this is an old spelling"]
+    );
+    assert_eq!(
+        problems(load(
+            format!(
+                "{head}vault: {{ address: 'http://v', name: n, approle: {{ id: a, secret: b }} }}\n"
+            ),
+            &[]
+        )),
+        ["kes.yml:3: keystore.vault: this build has no HashiCorp Vault keystore yet"]
+    );
+    assert_eq!(
+        problems(load(
+            format!("{head}fs: {{ path: p }}\nvault: {{ address: 'http://v' }}\n"),
+            &[]
+        )),
+        [
+            "kes.yml:4: keystore.vault: more than one keystore specified: 'keystore.fs' in line 3 and 'keystore.vault' in line 4"
+        ]
+    );
+    assert_eq!(
+        problems(load(
+            format!("{head}fs: {{ path: p }}\nkeystore: {{ fs: {{ path: q }} }}\n"),
+            &[]
+        )),
+        ["kes.yml:3: fs: is the same as 'keystore.fs' in line 4"]
+    );
+}
+
+#[test]
+fn the_keystore_alone_can_be_read() {
+    let env = kes::config::Env::of([("SET", "p"), ("EMPTY", "")]);
+    let read = |text: &str| kes::config::parse_keystore("kes.yml", text.as_bytes(), &env);
+    for text in [
+        "keystore: { fs: { path: '${SET}' } }",
+        // Nothing else need be right.
+        "root: [ a ]\nadmin: ${NOT_SET}\ntls: { auth: maybe }\nkeys: [ { name: '/' } ]\nkeystore: { fs: { path: p } }",
+        "cache: { expiry: { any: 1, all: 2 } }\nfs: { path: p }",
+        "keys: { fs: { path: p } }",
+        "x-notes: 1\nkeystore: { fs: { path: p } }",
+    ] {
+        let (settings, _) = read(text).unwrap_or_else(|errors| panic!("{text}: {errors}"));
+        let expected = kes::keystore::fs::Settings { path: "p".into() };
+        assert_eq!(settings, kes::keystore::Settings::Fs(expected), "{text}");
+    }
+    let (settings, notes) = read("admin: { identity: x }").unwrap();
+    assert_eq!(settings, kes::keystore::Settings::Mem);
+    assert_eq!(notes.len(), 1);
+    for (text, problem) in [
+        (
+            "keystor: { fs: { path: p } }",
+            "keystor: unknown key, and no keystore is specified",
+        ),
+        (
+            "keystore: { fs: { path: '${NOT_SET}' } }",
+            "keystore.fs.path: the environment variable 'NOT_SET' is not set",
+        ),
+        (
+            "kms: { vault: { endpoint: x } }\nkeystore: { fs: { path: p } }",
+            "kms: no longer supported",
+        ),
+    ] {
+        let errors = read(text).err().unwrap();
+        assert_eq!(
+            lines(&errors.problems),
+            [format!("kes.yml:1: {problem}")],
+            "{text}"
+        );
+    }
+}

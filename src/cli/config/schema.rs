@@ -1,0 +1,23 @@
+//! `kes config schema`: what a configuration file may hold, for editors and for programs.
+
+use crate::{
+    cli::{error::Error, output::Output},
+    config,
+};
+
+/// Arguments of `kes config schema`.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Print the page docs/configuration.md instead
+    #[arg(long, hide = true)]
+    markdown: bool,
+}
+
+pub(super) fn run(args: &Args, out: &Output) -> Result<(), Error> {
+    if args.markdown {
+        return out.raw(config::markdown().as_bytes());
+    }
+    let schema = serde_json::to_string_pretty(&config::schema())
+        .map_err(|error| Error::Setup(Box::new(error)))?;
+    out.text(&schema)
+}
