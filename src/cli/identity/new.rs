@@ -32,6 +32,10 @@ const SHORT_LIFE: Duration = Duration::from_hours(30 * 24);
 
 /// Arguments of `kes identity new`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes identity new
+  kes identity new --key private.key --cert public.crt my-app
+  kes identity new --key server.key --cert server.crt --dns kes.example.org --ip 10.1.2.3 --expiry 365d")]
 #[expect(
     clippy::doc_markdown,
     clippy::struct_excessive_bools,
@@ -56,7 +60,7 @@ pub(super) struct Args {
     #[arg(long)]
     san_localhost: bool,
     /// Life time of the certificate, as 720h or 30d [default: 720h]
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
+    #[arg(long, alias = "time", short_alias = 't', value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
     expiry: Option<Duration>,
     /// For servers only
     #[arg(long, conflicts_with = "client")]
@@ -70,12 +74,12 @@ pub(super) struct Args {
     /// Replace existing files
     #[arg(short, long)]
     force: bool,
+    /// Write files even if nothing else asks for them, as 'kes tool identity new' did
+    #[arg(long, hide = true)]
+    in_files: bool,
     /// Print the API key although it is in the key file
     #[arg(long)]
     show_api_key: bool,
-    /// Print a JSON object
-    #[arg(long)]
-    json: bool,
     /// Print the API key only, or with files the identity only
     #[arg(short, long)]
     quiet: bool,
@@ -167,6 +171,7 @@ impl Args {
             || !self.dns.is_empty()
             || self.expiry.is_some()
             || self.force
+            || self.in_files
             || self.server
             || self.client
     }
@@ -217,7 +222,7 @@ impl Args {
     fn report_key(&self, key: &ApiKey, out: &Output) -> Result<(), Error> {
         let text = key.text();
         let identity = key.identity();
-        if self.json {
+        if out.wants_document() {
             let tail = format!("\",\"identity\":\"{identity}\"}}\n");
             return out.secret(&[b"{\"api_key\":\"", text.expose(), tail.as_bytes()]);
         }
@@ -243,7 +248,7 @@ impl Args {
     ) -> Result<(), Error> {
         let identity = key.identity();
         let shown = self.show_api_key.then(|| key.text());
-        if self.json {
+        if out.wants_document() {
             let report = Report {
                 identity: identity.as_str(),
                 key_file: files.key.display().to_string(),
@@ -252,7 +257,7 @@ impl Args {
                 not_after: rfc3339(certificate.not_after),
             };
             return match shown {
-                None => out.json(&report),
+                None => out.document(&report),
                 Some(text) => {
                     let report = serde_json::to_string(&report);
                     let report = report.map_err(|error| Error::Setup(Box::new(error)))?;
