@@ -102,3 +102,19 @@ impl Globals {
         }
     }
 }
+
+/// Flattened into commands whose `--output` has always named a file: there the form of the result is `--format`.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct OtherFormat {
+    /// Form of the result: text, json, jsonl, yaml or table
+    #[arg(
+        id = "format",
+        long = "format",
+        value_name = "FORMAT",
+        value_enum,
+        ignore_case = true,
+        conflicts_with = "json",
+        hide_possible_values = true
+    )]
+    _format: Option<Format>,
+}

@@ -4,11 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{
-    error::Error,
-    output::{Format, Output},
-    settings::Environment,
-};
+use super::{error::Error, globals::OtherFormat, output::Output, settings::Environment};
 
 /// Arguments of `kes update`. What earlier releases took is taken, and does nothing.
 #[derive(clap::Args)]
@@ -21,17 +17,8 @@ pub(super) struct Args {
     version: Option<String>,
     #[arg(short, long, hide = true)]
     downgrade: bool,
-    /// Form of the result: text, json, jsonl, yaml or table
-    #[arg(
-        id = "format",
-        long = "format",
-        value_name = "FORMAT",
-        value_enum,
-        ignore_case = true,
-        conflicts_with = "json",
-        hide_possible_values = true
-    )]
-    format: Option<Format>,
+    #[command(flatten)]
+    format: OtherFormat,
     #[arg(short = 'o', long = "output", hide = true, value_name = "FILE")]
     file: Option<String>,
     #[arg(long, hide = true)]

@@ -11,7 +11,8 @@ use crate::cli::{
     connect::{self, ConnectArgs},
     error::Error,
     file::{self, Pending},
-    output::{Format, Output},
+    globals::OtherFormat,
+    output::Output,
     settings::Environment,
 };
 
@@ -35,17 +36,8 @@ pub(super) struct Args {
     file: Option<PathBuf>,
     #[command(flatten)]
     context: ContextArgs,
-    /// Form of the result: text, json, jsonl, yaml or table
-    #[arg(
-        id = "format",
-        long = "format",
-        value_name = "FORMAT",
-        value_enum,
-        ignore_case = true,
-        conflicts_with = "json",
-        hide_possible_values = true
-    )]
-    format: Option<Format>,
+    #[command(flatten)]
+    format: OtherFormat,
     /// Print the plaintext as it is
     #[arg(long, conflicts_with_all = ["json", "format"])]
     raw: bool,

@@ -36,7 +36,7 @@ fn all(command: &Command, words: &str) -> Vec<(String, Command)> {
 fn examples(command: &Command) -> String {
     let after = command.get_after_help().map(ToString::to_string);
     let after = after.unwrap_or_default();
-    let text = after.strip_prefix("Examples:\n").unwrap_or_default();
+    let (_, text) = after.split_once("Examples:\n").unwrap_or_default();
     let text = text.split("\n\n").next().unwrap_or_default();
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     lines.join("\n")
@@ -119,6 +119,12 @@ fn page(words: &str, command: &Command) -> String {
                 help.replace('|', "\\|")
             );
         }
+    }
+    let after = command.get_after_help().map(ToString::to_string);
+    let after = after.unwrap_or_default();
+    let prose = after.split("Examples:\n").next().unwrap_or_default().trim();
+    if !prose.is_empty() {
+        let _ = write!(text, "\n{prose}\n");
     }
     let examples = examples(command);
     if !examples.is_empty() {
