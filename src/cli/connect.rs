@@ -73,7 +73,7 @@ pub(super) struct ConnectArgs {
 }
 
 /// Who is spoken to, and as whom: what hints are made of.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Peer {
     /// The servers, as a list of addresses.
     pub(super) servers: String,
@@ -329,11 +329,16 @@ impl Session {
         doing: impl Into<String>,
         call: impl Future<Output = Result<T, client::error::Error>>,
     ) -> Result<T, Error> {
-        call.await.map_err(|source| Error::Call {
+        call.await.map_err(|source| self.failure(doing, source))
+    }
+
+    /// A call that failed while `doing` something.
+    pub(super) fn failure(&self, doing: impl Into<String>, source: client::error::Error) -> Error {
+        Error::Call {
             doing: doing.into(),
             source,
             peer: Box::new(self.peer.clone()),
-        })
+        }
     }
 }
 

@@ -107,7 +107,11 @@ fn of_connection(cause: &Cause, peer: &Peer) -> Option<String> {
             Some(format!("{servers} comes from {}", peer.origin))
         }
         Cause::Tls { error, shown } => of_tls(error, shown.as_deref(), peer),
-        Cause::Http(_) | Cause::Handshake(_) => None,
+        Cause::Handshake(_) => Some(format!(
+            "the other side ended the connection during the TLS handshake: does a server of this API listen on {servers}, which comes from {}?",
+            peer.origin
+        )),
+        Cause::Http(_) => None,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{apikey::ApiKey, client::listing::Kind, identity::Identity};
 mod info;
 mod new;
 mod of;
+mod password;
 mod source;
 
 /// Arguments of `kes identity`.

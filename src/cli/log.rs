@@ -12,10 +12,7 @@ use super::{
     output::Output,
     settings::Environment,
 };
-use crate::client::{
-    error::Error as Call,
-    follow::{Lines, Log},
-};
+use crate::client::follow::{Lines, Log};
 
 mod event;
 mod line;
@@ -23,6 +20,9 @@ mod line;
 /// Time before the first attempt to connect anew; it doubles up to [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What is said of a stream that breaks off.
+const UNREADABLE: &str = "the stream cannot be read";
 
 /// Arguments of `kes log`.
 #[derive(clap::Args)]
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Er
     let error = args.error.unwrap_or(false);
     let audit = args.audit.unwrap_or(!error);
     let session = args.connect.session(env, out)?;
-    let printer = Printer::new(args, audit, out);
+    let printer = Printer::new(args, audit, &session, out);
     connect::run_until_interrupt(async {
         match (audit, error) {
             (true, false) => follow(&session, Log::Audit, args, &printer, out).await,
@@ -80,7 +80,6 @@ async fn follow(
     printer: &Printer<'_>,
     out: &Output,
 ) -> Result<(), Error> {
-    let doing = "the stream cannot be read";
     let mut lines = session.call("", session.client.follow(log)).await?;
     let name = match log {
         Log::Audit => "audit",
@@ -95,7 +94,7 @@ async fn follow(
     connected(&lines);
     loop {
         let ended = loop {
-            match session.call(doing, lines.next()).await {
+            match session.call(UNREADABLE, lines.next()).await {
                 Ok(Some(line)) => printer.print(log, &line, &args.filter)?,
                 Ok(None) => break None,
                 Err(error) => break Some(error),
@@ -123,17 +122,5 @@ async fn again(session: &Session, log: Log) -> Result<Lines, Error> {
             Err(error) if error.may_pass() => {}
             outcome => return outcome,
         }
-    }
-}
-
-/// What can be read of a line that is no event.
-fn unreadable(detail: &str) -> Error {
-    Error::Call {
-        doing: "the stream cannot be read".to_owned(),
-        source: Call::Malformed {
-            request: "GET /v1/log".to_owned(),
-            detail: detail.to_owned(),
-        },
-        peer: Box::default(),
     }
 }

@@ -1,6 +1,7 @@
 //! Reading answers: success, or the server's own words; current bodies and those of older servers (cli.md 3.4 and 5).
 
 use http::StatusCode;
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -31,7 +32,9 @@ pub(super) fn success(reply: Reply, call: &Call) -> Result<Reply, Error> {
         status,
         message,
         method: call.method,
-        path: call.path.clone(),
+        path: percent_decode_str(&call.path)
+            .decode_utf8_lossy()
+            .into_owned(),
         repeated: reply.repeated,
     }))
 }

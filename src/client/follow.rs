@@ -24,8 +24,8 @@ pub enum Log {
 }
 
 impl Log {
-    /// Where it is, now and until v0.17.
-    fn paths(self) -> [&'static str; 2] {
+    /// The paths of its route, now and until v0.17.
+    pub fn paths(self) -> [&'static str; 2] {
         match self {
             Self::Audit => ["/v1/log/audit", "/v1/log/audit/trace"],
             Self::Error => ["/v1/log/error", "/v1/log/error/trace"],

@@ -113,7 +113,11 @@ fn read(reply: &Reply) -> Result<Page, Error> {
         globs: reply.content_type.starts_with("application/x-ndjson"),
         ..Page::default()
     };
-    for value in json_values(reply)? {
+    let values = json_values(reply)?;
+    if values.is_empty() && !page.globs {
+        return Err(malformed(reply, "it is empty"));
+    }
+    for value in values {
         match value {
             // Policies until v0.17.
             Value::Array(names) => page.names.extend(names.into_iter().filter_map(text)),

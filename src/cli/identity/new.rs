@@ -10,6 +10,7 @@ use std::{
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use super::password::{EncryptArgs, Sealing};
 use crate::{
     apikey::ApiKey,
     certificate::{SelfSigned, Usage},
@@ -35,6 +36,7 @@ const SHORT_LIFE: Duration = Duration::from_hours(30 * 24);
 #[command(after_help = "Examples:
   kes identity new
   kes identity new --key private.key --cert public.crt my-app
+  kes identity new --key private.key --cert public.crt --encrypt my-app
   kes identity new --key server.key --cert server.crt --dns kes.example.org --ip 10.1.2.3 --expiry 365d")]
 #[expect(
     clippy::doc_markdown,
@@ -71,6 +73,8 @@ pub(super) struct Args {
     /// Use the private key of this API key; '-' reads it from standard input
     #[arg(long, value_name = "KEY")]
     from_api_key: Option<String>,
+    #[command(flatten)]
+    encryption: EncryptArgs,
     /// Replace existing files
     #[arg(short, long)]
     force: bool,
@@ -78,7 +82,7 @@ pub(super) struct Args {
     #[arg(long, hide = true)]
     in_files: bool,
     /// Print the API key although it is in the key file
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["encrypt", "legacy_encrypt", "password_file"])]
     show_api_key: bool,
     /// Print the API key only, or with files the identity only
     #[arg(short, long)]
@@ -123,7 +127,9 @@ pub(super) fn run(mut args: Args, out: &Output) -> Result<(), Error> {
         None => args.report_key(&key, out),
         Some(files) => {
             let certificate = args.certificate(&key)?;
-            write(&files, &key, &certificate, args.force)?;
+            refuse_existing(&files, args.force)?;
+            let sealing = args.encryption.sealing()?;
+            write(&files, &key, sealing.as_ref(), &certificate, args.force)?;
             args.warn(&certificate, out);
             args.report_files(&key, &files, &certificate, out)
         }
@@ -171,6 +177,7 @@ impl Args {
             || !self.dns.is_empty()
             || self.expiry.is_some()
             || self.force
+            || self.encryption.is_given()
             || self.in_files
             || self.server
             || self.client
@@ -317,16 +324,34 @@ fn read_key(text: &str) -> Result<ApiKey, Error> {
     ApiKey::parse(text.trim()).map_err(invalid)
 }
 
-/// Writes both files or none.
-fn write(files: &Files, key: &ApiKey, certificate: &SelfSigned, force: bool) -> Result<(), Error> {
-    if !force {
-        for path in [&files.key, &files.cert] {
-            if fs::symlink_metadata(path).is_ok() {
-                return Err(Error::Exists(path.display().to_string()));
-            }
+/// Nothing is asked for, or written, if it cannot be written in the end.
+fn refuse_existing(files: &Files, force: bool) -> Result<(), Error> {
+    for path in [&files.key, &files.cert] {
+        if !force && fs::symlink_metadata(path).is_ok() {
+            return Err(Error::Exists(path.display().to_string()));
         }
     }
-    let private = pem::encode("PRIVATE KEY", key.pkcs8().expose());
+    Ok(())
+}
+
+/// Writes both files or none.
+fn write(
+    files: &Files,
+    key: &ApiKey,
+    sealing: Option<&Sealing>,
+    certificate: &SelfSigned,
+    force: bool,
+) -> Result<(), Error> {
+    let pkcs8 = key.pkcs8();
+    let failed = |error| Error::Setup(Box::new(error));
+    let private = match sealing {
+        None => pem::encode("PRIVATE KEY", pkcs8.expose()),
+        Some(Sealing::Now(password)) => pem::seal(pkcs8.expose(), password).map_err(failed)?,
+        Some(Sealing::Before(password)) => {
+            let text = pem::seal_as_before(pkcs8.expose(), password).map_err(failed)?;
+            Secret::copy_from(text.as_bytes())
+        }
+    };
     let public = pem::encode("CERTIFICATE", &certificate.sign(key)?);
     let private = Pending::write(&files.key, private.expose(), file::PRIVATE)?;
     let public = Pending::write(&files.cert, public.expose(), 0o644)?;

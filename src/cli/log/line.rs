@@ -3,16 +3,16 @@
 use std::{cell::Cell, time::Duration};
 
 use super::{
-    Args,
+    Args, UNREADABLE,
     event::{Audit, Filter, Message},
-    unreadable,
 };
 use crate::{
     cli::{
+        connect::Session,
         error::Error,
         output::{Output, Style},
     },
-    client::follow::Log,
+    client::{self, follow::Log},
     telemetry,
 };
 
@@ -21,6 +21,7 @@ const IDENTITY: usize = 20;
 
 /// Writes events.
 pub(super) struct Printer<'a> {
+    session: &'a Session,
     out: &'a Output,
     utc: bool,
     /// The header stands above the first event, once there is one.
@@ -28,8 +29,9 @@ pub(super) struct Printer<'a> {
 }
 
 impl<'a> Printer<'a> {
-    pub(super) fn new(args: &Args, audit: bool, out: &'a Output) -> Self {
+    pub(super) fn new(args: &Args, audit: bool, session: &'a Session, out: &'a Output) -> Self {
         Self {
+            session,
             out,
             utc: args.utc,
             header: Cell::new(audit && !out.wants_document()),
@@ -39,7 +41,11 @@ impl<'a> Printer<'a> {
     /// Writes one line of a log, unless the filter holds it back.
     pub(super) fn print(&self, log: Log, line: &[u8], filter: &Filter) -> Result<(), Error> {
         let failed = |error: serde_json::Error| {
-            unreadable(&format!("line {}, column {}", error.line(), error.column()))
+            let malformed = client::error::Error::Malformed {
+                request: format!("GET {}", log.paths()[0]),
+                detail: format!("column {} of an event", error.column()),
+            };
+            self.session.failure(UNREADABLE, malformed)
         };
         match log {
             Log::Audit => {

@@ -153,7 +153,16 @@ fn serve(stream: impl std::io::Read + Write, answers: &Answers) {
         loop {
             let mut line = String::new();
             match stream.read_line(&mut line) {
-                Ok(0) | Err(_) => return,
+                Ok(0) => return,
+                // No HTTP: as a server without TLS answers the first bytes of a handshake.
+                Err(_) => {
+                    drop(
+                        stream
+                            .get_mut()
+                            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+                    );
+                    return;
+                }
                 Ok(_) => {}
             }
             if line.trim_end().is_empty() {

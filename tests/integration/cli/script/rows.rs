@@ -58,9 +58,101 @@ pub(super) fn all() -> impl Iterator<Item = String> {
     spellings.chain(defects).chain(hints)
 }
 
-/// Rows that no script can show, with the file that tests them and the name of the test.
-pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[(
-    "17/server-quiet",
-    "src/cli/server.rs",
-    "documented_lines_are_read",
-)];
+/// A row that a test in Rust shows better than a script.
+pub(super) struct Elsewhere {
+    pub(super) row: &'static str,
+    pub(super) file: &'static str,
+    /// A text in that file: the name of a test.
+    pub(super) test: &'static str,
+    /// The command, or the flag of a command, that has the row; until there is one, there is nothing to show.
+    pub(super) needs: &'static str,
+}
+
+const fn elsewhere(
+    row: &'static str,
+    file: &'static str,
+    test: &'static str,
+    needs: &'static str,
+) -> Elsewhere {
+    Elsewhere {
+        row,
+        file,
+        test,
+        needs,
+    }
+}
+
+const MIGRATE: &str = "tests/integration/migrate/command.rs";
+
+/// These rows.
+pub(super) const ELSEWHERE: &[Elsewhere] = &[
+    elsewhere(
+        "17/server-quiet",
+        "src/cli/server.rs",
+        "documented_lines_are_read",
+        "server",
+    ),
+    elsewhere(
+        "17/tool-migrate",
+        "src/cli/legacy/words.rs",
+        "every_old_name_gives_the_current_command",
+        "migrate",
+    ),
+    elsewhere(
+        "17/migrate-target",
+        MIGRATE,
+        "documented_spellings_work",
+        "migrate",
+    ),
+    elsewhere(
+        "18/D23",
+        "tests/integration/life/dev.rs",
+        "the_documented_script_gets_its_api_key_and_certificate",
+        "server --dev",
+    ),
+    elsewhere(
+        "18/D37",
+        MIGRATE,
+        "misuse_is_refused_before_anything_is_opened",
+        "migrate",
+    ),
+    elsewhere(
+        "18/D40",
+        "tests/integration/config/reference.rs",
+        "config.cache.unused.as_secs(), 30",
+        "server",
+    ),
+    elsewhere(
+        "18/D43",
+        "tests/integration/migrate/fault.rs",
+        "nothing_is_lost",
+        "migrate",
+    ),
+    elsewhere(
+        "18/D44",
+        MIGRATE,
+        "another_value_is_named_with_what_to_do_about_it",
+        "migrate",
+    ),
+];
+
+/// Whether there is such a command, and such a flag of it.
+pub(super) fn exists(needs: &str) -> bool {
+    let mut commands = kes::cli::commands();
+    commands.build();
+    let mut command = &commands;
+    for word in needs.split(' ') {
+        match word.strip_prefix("--") {
+            Some(flag) => {
+                return command
+                    .get_arguments()
+                    .any(|arg| arg.get_long() == Some(flag));
+            }
+            None => match command.find_subcommand(word) {
+                Some(below) => command = below,
+                None => return false,
+            },
+        }
+    }
+    true
+}
