@@ -14,7 +14,7 @@
 use std::{
     collections::HashMap,
     io::{BufRead as _, BufReader, Read as _, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
 };
@@ -67,7 +67,7 @@ impl Recorded {
             for tcp in listener.incoming().map_while(Result::ok) {
                 let (answers, tls) = (answers.clone(), tls.clone());
                 thread::spawn(move || match tls {
-                    None => serve(tcp, &answers),
+                    None => plainly(tcp, &answers),
                     Some(tls) => {
                         let connection = ServerConnection::new(tls).unwrap();
                         serve(StreamOwned::new(connection, tcp), &answers);
@@ -144,6 +144,19 @@ fn parse(text: &str) -> HashMap<String, Vec<Answer>> {
     answers
 }
 
+/// Answers without TLS; the first bytes of a handshake are no HTTP, and it says so.
+fn plainly(mut tcp: TcpStream, answers: &Answers) {
+    const HANDSHAKE: u8 = 22;
+    let mut start = [0; 8192];
+    if matches!(tcp.peek(&mut start), Ok(1..)) && start[0] == HANDSHAKE {
+        // Whatever is not read would be answered with a reset, which overtakes the words.
+        drop(tcp.read(&mut start));
+        drop(tcp.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+        return;
+    }
+    serve(tcp, answers);
+}
+
 /// Answers the requests of one connection.
 fn serve(stream: impl std::io::Read + Write, answers: &Answers) {
     let mut stream = BufReader::new(stream);
@@ -154,15 +167,7 @@ fn serve(stream: impl std::io::Read + Write, answers: &Answers) {
             let mut line = String::new();
             match stream.read_line(&mut line) {
                 Ok(0) => return,
-                // No HTTP: as a server without TLS answers the first bytes of a handshake.
-                Err(_) => {
-                    drop(
-                        stream
-                            .get_mut()
-                            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-                    );
-                    return;
-                }
+                Err(_) => return,
                 Ok(_) => {}
             }
             if line.trim_end().is_empty() {
