@@ -166,8 +166,7 @@ fn serve(stream: impl std::io::Read + Write, answers: &Answers) {
         loop {
             let mut line = String::new();
             match stream.read_line(&mut line) {
-                Ok(0) => return,
-                Err(_) => return,
+                Ok(0) | Err(_) => return,
                 Ok(_) => {}
             }
             if line.trim_end().is_empty() {
