@@ -10,8 +10,10 @@ use crate::secret::Secret;
 
 mod private_key;
 mod rfc1423;
+mod sealed;
 
 pub use private_key::KeyError;
+pub use sealed::{SealError, seal, seal_as_before};
 
 /// The label of a private key that is encrypted with a password (RFC 5958).
 const ENCRYPTED_PKCS8: &str = "ENCRYPTED PRIVATE KEY";

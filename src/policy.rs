@@ -115,7 +115,7 @@ impl Pattern {
     }
 
     /// Whether an allow rule of this text matches `path`.
-    fn grants(&self, path: &str) -> bool {
+    pub(crate) fn grants(&self, path: &str) -> bool {
         match &self.kind {
             Kind::Glob(glob) => glob.matches(path),
             Kind::Literal | Kind::Prefix => self.matches_plainly(path),

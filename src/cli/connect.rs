@@ -1,14 +1,17 @@
 //! The flags of every command that talks to a server, and the client they make.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::{
+    duration,
     error::Error,
+    file,
     output::Output,
-    settings::{self, Environment, Given, Proof, ProofFlags},
+    settings::{self, Environment, Given, Password, Proof, ProofFlags},
 };
 use crate::{
     apikey::ApiKey,
@@ -20,28 +23,35 @@ use crate::{
     },
     clock::Clock,
     identity::Identity,
+    secret::Secret,
 };
 
-/// How to reach a server and who to be.
-#[derive(Args, Clone)]
+/// How to reach a server and who to be. Flattened into the arguments of every command that talks to a server.
+#[derive(Args, Clone, Default)]
 #[command(next_help_heading = "Connection")]
 #[expect(
     clippy::doc_markdown,
     reason = "these are texts of the help, shown as they are"
 )]
 pub(super) struct ConnectArgs {
-    /// Servers to ask, in this order [env: KES_SERVER, default: 127.0.0.1:7373]
+    /// Servers to ask [env: KES_SERVER, default: 127.0.0.1:7373]
     #[arg(short, long, value_name = "HOST[:PORT],...")]
     server: Option<String>,
     /// API key; others on this computer can see it in the list of processes [env: KES_API_KEY]
     #[arg(short, long, value_name = "KEY")]
     api_key: Option<String>,
+    /// Read the API key from this file; '-' is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
+    api_key_file: Option<String>,
     /// Private key of the client certificate [env: KES_CLIENT_KEY]
     #[arg(long, value_name = "FILE")]
     client_key: Option<String>,
     /// Client certificate [env: KES_CLIENT_CERT]
     #[arg(long, value_name = "FILE")]
     client_cert: Option<String>,
+    /// Read the password of the private key from this file [env: KES_CLIENT_KEY_PASSWORD]
+    #[arg(long, value_name = "FILE")]
+    key_password_file: Option<String>,
     /// Also trust the certificates in this file or directory [env: KES_CA]
     #[arg(long, value_name = "PATH")]
     ca: Option<String>,
@@ -51,6 +61,12 @@ pub(super) struct ConnectArgs {
     /// Talk to any server, whoever it is
     #[arg(short = 'k', long)]
     insecure: bool,
+    /// Longest time to wait for an answer, all attempts together, as 30s
+    #[arg(long, value_name = "DURATION", value_parser = duration::positive)]
+    timeout: Option<Duration>,
+    /// How often a request is repeated after a network error or a 503 [default: 2]
+    #[arg(long, value_name = "N")]
+    retries: Option<u32>,
     /// Has no effect: there are no enclaves any more
     #[arg(short, long, value_name = "NAME", hide = true)]
     enclave: Option<String>,
@@ -76,11 +92,68 @@ pub(super) struct Session {
 impl ConnectArgs {
     /// The client that these flags and the environment ask for.
     pub(super) fn session(&self, env: &Environment, out: &Output) -> Result<Session, Error> {
-        if let Some(enclave) = &self.enclave
-            && !matches!(enclave.as_str(), "" | "default")
-        {
-            out.note("--enclave has no effect: there are no enclaves any more");
+        let credential = self.credential(env, out)?;
+        self.session_as(Some(credential), env, out)
+    }
+
+    /// Arguments that ask once and wait no longer than this.
+    pub(super) fn for_completion(timeout: Duration) -> Self {
+        Self {
+            timeout: Some(timeout),
+            retries: Some(0),
+            ..Self::default()
         }
+    }
+
+    /// A client that only looks at the server `host`, or at those of the flags and the environment: it trusts anybody and says
+    /// nothing of itself.
+    pub(super) fn session_to_look(
+        &self,
+        host: Option<&str>,
+        env: &Environment,
+        out: &Output,
+    ) -> Result<Session, Error> {
+        let look = Self {
+            server: host.map(str::to_owned).or_else(|| self.server.clone()),
+            insecure: true,
+            ..self.clone()
+        };
+        look.session_as(None, env, out)
+    }
+
+    /// The same, but without a credential if none is given: for routes that may be open to everybody.
+    pub(super) fn session_of_anybody(
+        &self,
+        env: &Environment,
+        out: &Output,
+    ) -> Result<Session, Error> {
+        match self.credential(env, out) {
+            Ok(credential) => self.session_as(Some(credential), env, out),
+            Err(Error::Stranger) => self.session_as(None, env, out),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A client of each server of the list alone.
+    pub(super) fn sessions(&self, env: &Environment, out: &Output) -> Result<Vec<Session>, Error> {
+        let (endpoints, _) = self.endpoints(env)?;
+        endpoints
+            .iter()
+            .map(|endpoint| {
+                let alone = Self {
+                    server: Some(endpoint.to_string()),
+                    ..self.clone()
+                };
+                alone.session(env, out)
+            })
+            .collect()
+    }
+
+    /// The servers that these flags and the environment name, and where they are named.
+    pub(super) fn endpoints(
+        &self,
+        env: &Environment,
+    ) -> Result<(Vec<Endpoint>, &'static str), Error> {
         let servers = settings::servers(self.server.as_deref(), env);
         let invalid = |source| Error::Endpoint {
             origin: servers.origin.to_owned(),
@@ -93,33 +166,98 @@ impl ConnectArgs {
                 servers.origin
             )));
         }
-        let credential = self.credential(env, out)?;
+        Ok((endpoints, servers.origin))
+    }
+
+    fn session_as(
+        &self,
+        credential: Option<Credential>,
+        env: &Environment,
+        out: &Output,
+    ) -> Result<Session, Error> {
+        self.note_enclave(env, out);
+        let (endpoints, origin) = self.endpoints(env)?;
         let list: Vec<_> = endpoints.iter().map(ToString::to_string).collect();
         let peer = Peer {
             servers: list.join(", "),
-            origin: servers.origin.to_owned(),
-            identity: Some(credential.identity().clone()),
+            origin: origin.to_owned(),
+            identity: credential
+                .as_ref()
+                .map(|credential| credential.identity().clone()),
         };
         let settings = Settings {
             endpoints,
-            credential: Some(credential),
+            credential,
             trust: self.trust(env)?,
-            retry: Retry::default(),
+            retry: self.retry(),
+            timeout: self.timeout,
+            proxies: settings::proxies(env),
+            watch: out.is_verbose().then(|| out.watch()),
         };
         let client = Client::new(settings).map_err(|error| Error::Setup(Box::new(error)))?;
         Ok(Session { client, peer })
     }
 
+    fn note_enclave(&self, env: &Environment, out: &Output) {
+        let flag = self.enclave.clone().map(|name| (name, "--enclave"));
+        let named = flag.or_else(|| Some((env.get("KES_ENCLAVE")?, "KES_ENCLAVE")));
+        if let Some((name, origin)) = named
+            && !matches!(name.as_str(), "" | "default")
+        {
+            out.note(&format!(
+                "{origin} has no effect: there are no enclaves any more"
+            ));
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        let usual = Retry::default();
+        Retry {
+            attempts: self
+                .retries
+                .map_or(usual.attempts, |retries| retries.saturating_add(1)),
+            ..usual
+        }
+    }
+
+    fn api_key(&self) -> Result<Option<Given>, Error> {
+        let Some(path) = self.api_key_file.as_deref() else {
+            let flag = self.api_key.clone();
+            return Ok(flag.map(|value| settings::given(value, "--api-key")));
+        };
+        let text = match path {
+            "-" => file::stdin()?,
+            path => file::read(Path::new(path))?,
+        };
+        let key = std::str::from_utf8(&text).unwrap_or("?").trim();
+        Ok(Some(settings::given(key.to_owned(), "--api-key-file")))
+    }
+
+    fn password(&self, env: &Environment) -> Result<Option<Secret>, Error> {
+        let given = settings::key_password(self.key_password_file.as_deref(), env);
+        Ok(match given {
+            None => None,
+            Some(Password::Is(given)) => Some(Secret::copy_from(given.value.as_bytes())),
+            Some(Password::In(path)) => {
+                let text = file::read(Path::new(path.value.as_str()))?;
+                // The line's end is the editor's, not the password's.
+                let line = text.strip_suffix(b"\n").unwrap_or(&text);
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                Some(Secret::copy_from(line))
+            }
+        })
+    }
+
     fn credential(&self, env: &Environment, out: &Output) -> Result<Credential, Error> {
         let flags = ProofFlags {
-            api_key: self.api_key.clone().map(Zeroizing::new),
+            api_key: self.api_key()?,
             certificate: self.client_cert.clone(),
             key: self.client_key.clone(),
         };
         match settings::proof(flags, env)? {
             Proof::ApiKey(given) => {
                 let key = ApiKey::parse(given.value.trim())
-                    .map_err(|error| Error::Invalid(format!("{}: {error}", given.origin)))?;
+                    .map_err(|error| Error::Proof(format!("{}: {error}", given.origin)))?;
                 Ok(Credential::from_api_key(&key, Clock::system().now_utc())?)
             }
             Proof::Files { certificate, key } => {
@@ -132,10 +270,13 @@ impl ConnectArgs {
                     }
                 }
                 let (chain, private) = (read(&certificate)?, read(&key)?);
-                Credential::from_pem(&chain, &private).map_err(|source| Error::Credential {
-                    certificate: certificate.value.to_string(),
-                    key: key.value.to_string(),
-                    source,
+                let password = self.password(env)?;
+                Credential::from_pem(&chain, &private, password.as_ref()).map_err(|source| {
+                    Error::Credential {
+                        certificate: certificate.value.to_string(),
+                        key: key.value.to_string(),
+                        source,
+                    }
                 })
             }
         }
@@ -172,32 +313,66 @@ fn read(path: &Given) -> Result<Zeroizing<Vec<u8>>, Error> {
 }
 
 impl Session {
+    /// The servers, as a list of addresses.
+    pub(super) fn servers(&self) -> &str {
+        &self.peer.servers
+    }
+
+    /// Whom the servers take this client for, if it has a credential.
+    pub(super) fn identity(&self) -> Option<&Identity> {
+        self.peer.identity.as_ref()
+    }
+
     /// Awaits a call; if it fails, says what was `doing`.
     pub(super) async fn call<T>(
         &self,
         doing: impl Into<String>,
         call: impl Future<Output = Result<T, client::error::Error>>,
     ) -> Result<T, Error> {
-        call.await.map_err(|source| Error::Call {
+        call.await.map_err(|source| self.failure(doing, source))
+    }
+
+    /// A call that failed while `doing` something.
+    pub(super) fn failure(&self, doing: impl Into<String>, source: client::error::Error) -> Error {
+        Error::Call {
             doing: doing.into(),
             source,
             peer: Box::new(self.peer.clone()),
-        })
+        }
     }
 }
 
 /// Runs `work` to its end or to the interrupt key, on this thread.
 pub(super) fn run<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Error::Setup(Box::new(source)))?;
-    let outcome = runtime.block_on(async {
+    on_this_thread(async {
         tokio::select! {
             outcome = work => outcome,
             Ok(()) = tokio::signal::ctrl_c() => Err(Error::Interrupted),
         }
-    });
+    })
+}
+
+/// Runs `work` that goes on for ever: that it is interrupted, or asked to end, is no failure.
+pub(super) fn run_until_interrupt(
+    work: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Error> {
+    on_this_thread(async {
+        let mut terminate =
+            signal(SignalKind::terminate()).map_err(|source| Error::Setup(Box::new(source)))?;
+        tokio::select! {
+            outcome = work => outcome,
+            Ok(()) = tokio::signal::ctrl_c() => Ok(()),
+            _ = terminate.recv() => Ok(()),
+        }
+    })
+}
+
+fn on_this_thread<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Setup(Box::new(source)))?;
+    let outcome = runtime.block_on(work);
     // Does not wait for a name that is still being resolved.
     runtime.shutdown_background();
     outcome

@@ -43,6 +43,17 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
     total.map(Duration::from_nanos).ok_or_else(wanted)
 }
 
+/// The same, but not nothing.
+///
+/// # Errors
+/// A text for the user.
+pub(super) fn positive(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
+        Duration::ZERO => Err("it must be longer than nothing".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
 /// A decimal times `scale`, exactly.
 fn scaled(number: &str, scale: u64) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));

@@ -2,9 +2,17 @@
 
 use std::{error, io};
 
+use rustls::CertificateError;
+use serde::Serialize;
+
 use super::{connect::Peer, hint};
 use crate::{
-    client::{self, credential::InvalidCredential, endpoint::InvalidEndpoint, trust::InvalidTrust},
+    client::{
+        credential::InvalidCredential,
+        endpoint::InvalidEndpoint,
+        error::{Answer, Cause, Error as Call},
+        trust::InvalidTrust,
+    },
     secret::NoRandomness,
     server,
 };
@@ -20,7 +28,7 @@ pub(super) enum Error {
     Call {
         /// What was being done; empty if the failure speaks for itself.
         doing: String,
-        source: client::error::Error,
+        source: Call,
         peer: Box<Peer>,
     },
     /// Certificate and key files cannot be used.
@@ -53,6 +61,12 @@ pub(super) enum Error {
     /// The input is not what the command works on.
     #[error("{0}")]
     Invalid(String),
+    /// The credential cannot be used as it was given.
+    #[error("{0}")]
+    Proof(String),
+    /// What the command did before was taken away, and there is another way now.
+    #[error("{text}")]
+    Retired { text: String, hint: String },
     /// Standard output or input broke.
     #[error("cannot {doing}")]
     Io {
@@ -71,6 +85,13 @@ pub(super) enum Error {
     /// The server works, but its keystore does not.
     #[error("the keystore is {0}")]
     Unhealthy(&'static str),
+    /// A word is nothing that the command knows.
+    #[error("{text}")]
+    Unknown {
+        text: String,
+        /// What may be meant.
+        near: Option<String>,
+    },
     /// The command line makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -109,6 +130,62 @@ impl Error {
         text
     }
 
+    /// The kind of failure, for programs (cli.md 19.2).
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Call { source, .. } => code_of_call(source),
+            Self::Credential { .. } | Self::Proof(_) | Self::Stranger => "credentials",
+            Self::Endpoint { .. } | Self::Setup(_) => "config",
+            Self::Exists(_) => "exists",
+            Self::Server(_) | Self::Unhealthy(_) => "server",
+            Self::Usage(_) | Self::Retired { .. } => "usage",
+            Self::Aborted
+            | Self::File { .. }
+            | Self::Interrupted
+            | Self::Invalid(_)
+            | Self::Io { .. }
+            | Self::Unknown { .. } => "invalid",
+        }
+    }
+
+    /// Whether the server knows no key of that name, as against a route that it does not know.
+    pub(super) fn is_missing_key(&self) -> bool {
+        matches!(self, Self::Call { source: Call::Answer(answer), .. }
+            if answer.status == 404 && answer.message == "key does not exist")
+    }
+
+    /// Whether the same question may be answered well a little later.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unhealthy(_) => true,
+            Self::Call { source, .. } => match source {
+                Call::Answer(answer) => answer.status >= 500,
+                Call::Connection { source, .. } => !matches!(source, Cause::Tls { .. }),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// The failure as programs read it.
+    pub(super) fn report(&self) -> Report {
+        let mut report = Report {
+            code: self.code(),
+            message: self.text(),
+            hint: self.hint(),
+            ..Report::default()
+        };
+        if let Self::Call { source, peer, .. } = self {
+            report.identity = peer.identity.as_ref().map(ToString::to_string);
+            if let Call::Answer(answer) = source {
+                report.status = Some(answer.status);
+                report.method = Some(answer.method);
+                report.path = Some(answer.path.clone());
+            }
+        }
+        report
+    }
+
     /// What to do about it.
     pub(super) fn hint(&self) -> Option<String> {
         match self {
@@ -116,14 +193,107 @@ impl Error {
             Self::Credential {
                 source: InvalidCredential::Encrypted,
                 ..
-            } => Some("decrypt it with 'openssl pkey -in KEY -out FILE', or use an API key".to_owned()),
+            } => Some(
+                "set KES_CLIENT_KEY_PASSWORD or use --key-password-file, or decrypt it with 'openssl pkey -in KEY -out FILE'"
+                    .to_owned(),
+            ),
             Self::Server(error) => error.hint(),
+            Self::Retired { hint, .. } => Some(hint.clone()),
+            Self::Unknown { near, .. } => near
+                .as_ref()
+                .map(|near| format!("'{near}' is a subcommand: is it meant?")),
             Self::Exists(_) => Some("use --force to replace it".to_owned()),
             Self::Stranger => Some(
                 "set KES_API_KEY, or KES_CLIENT_KEY and KES_CLIENT_CERT, or use --api-key; 'kes identity new' makes one"
                     .to_owned(),
             ),
             _ => None,
+        }
+    }
+}
+
+fn code_of_call(error: &Call) -> &'static str {
+    match error {
+        Call::Answer(answer) => code_of_answer(answer),
+        Call::Connection { source, .. } => match source {
+            Cause::Timeout { .. } => "timeout",
+            Cause::Tls { error, .. } => code_of_tls(error),
+            Cause::Connect(_) | Cause::Handshake(_) | Cause::Http(_) | Cause::Resolve(_) => {
+                "connection"
+            }
+        },
+        Call::InvalidIdentity(_)
+        | Call::InvalidName(_)
+        | Call::InvalidPattern(_)
+        | Call::InvalidPolicyName(_) => "invalid",
+        Call::Malformed { .. } | Call::TooLarge { .. } => "server",
+        Call::Setup(_) => "config",
+    }
+}
+
+fn code_of_answer(answer: &Answer) -> &'static str {
+    match (answer.status, answer.message.as_str()) {
+        (403, _) => "not_authorized",
+        (404, _) => "not_found",
+        (400, "key already exists") => "exists",
+        (400, message) if message.starts_with("decryption failed") => "decrypt",
+        (400..500, _) => "invalid",
+        _ => "server",
+    }
+}
+
+fn code_of_tls(error: &rustls::Error) -> &'static str {
+    use CertificateError as Certificate;
+    use rustls::Error as Tls;
+
+    match error {
+        Tls::InvalidCertificate(
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
+        ) => "tls_name",
+        Tls::InvalidCertificate(
+            Certificate::Expired
+            | Certificate::ExpiredContext { .. }
+            | Certificate::NotValidYet
+            | Certificate::NotValidYetContext { .. },
+        ) => "tls_expired",
+        Tls::InvalidCertificate(_) => "tls_untrusted",
+        Tls::AlertReceived(_) => "tls_client_rejected",
+        _ => "connection",
+    }
+}
+
+/// A failure as programs read it (cli.md 19.2).
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    pub(super) code: &'static str,
+    /// HTTP status, if a server answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    message: String,
+    /// Whom the server takes this client for, computed here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl Report {
+    /// What the parser of the command line says, without the usage below it.
+    pub(super) fn of_misuse(text: &str) -> Self {
+        let text = text.strip_prefix("error: ").unwrap_or(text);
+        let (message, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+        let tip = rest
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("tip: "));
+        Self {
+            code: "usage",
+            message: message.split_whitespace().collect::<Vec<_>>().join(" "),
+            hint: tip.map(str::to_owned),
+            ..Self::default()
         }
     }
 }

@@ -1,16 +1,23 @@
-//! `kes identity`: make API keys and certificates, and tell whose they are. Works without a server (cli.md 9).
+//! `kes identity`: make API keys and certificates, tell whose they are, and what a server knows of them (cli.md 9).
 
 use std::path::Path;
+
+use clap::Subcommand as _;
 
 use super::{
     error::Error,
     file,
+    ls::ListArgs,
     output::{Output, Style},
+    retired,
+    settings::Environment,
 };
-use crate::{apikey::ApiKey, identity::Identity};
+use crate::{apikey::ApiKey, client::listing::Kind, identity::Identity};
 
+mod info;
 mod new;
 mod of;
+mod password;
 mod source;
 
 /// Arguments of `kes identity`.
@@ -30,12 +37,32 @@ enum Command {
     New(new::Args),
     /// Show the identity of API keys, certificates and keys
     Of(of::Args),
+    /// Show what a server knows of an identity
+    Info(info::Args),
+    /// List identities
+    Ls(LsArgs),
+    #[command(flatten)]
+    Retired(retired::IdentityCommand),
 }
 
-pub(super) fn run(args: Args, out: &Output) -> Result<(), Error> {
+/// Arguments of `kes identity ls`.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes identity ls
+  kes identity ls --long
+  kes identity ls a050 --json")]
+struct LsArgs {
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+pub(super) fn run(args: Args, env: &Environment, out: &Output) -> Result<(), Error> {
     match (args.command, args.source) {
         (Some(Command::New(args)), _) => new::run(args, out),
         (Some(Command::Of(args)), _) => of::run(&args, out),
+        (Some(Command::Info(args)), _) => info::run(&args, env, out),
+        (Some(Command::Ls(args)), _) => args.list.run(Kind::Identities, true, env, out),
+        (Some(Command::Retired(command)), _) => command.run(out),
         (None, None) => show_key(&ApiKey::generate()?, out),
         (None, Some(source)) => show(&source, out),
     }
@@ -48,9 +75,7 @@ fn show(source: &str, out: &Output) -> Result<(), Error> {
     }
     let path = Path::new(source);
     if !path.exists() {
-        return Err(Error::Invalid(format!(
-            "'{source}' is neither an API key nor a file, nor one of the subcommands 'new' and 'of'"
-        )));
+        return Err(unknown(source));
     }
     let text = file::read(path)?;
     let blocks = source::blocks(&text, source)?;
@@ -73,6 +98,27 @@ fn show(source: &str, out: &Output) -> Result<(), Error> {
             })?;
             show_key(&key, out)
         }
+    }
+}
+
+/// Neither a subcommand nor anything else; maybe one with a slip.
+fn unknown(source: &str) -> Error {
+    let text = format!("'{source}' is neither an API key nor a file, nor a subcommand");
+    let near = Command::augment_subcommands(clap::Command::new("identity"))
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .map(|command| {
+            (
+                strsim::osa_distance(command.get_name(), source),
+                command.get_name().to_owned(),
+            )
+        })
+        .min();
+    Error::Unknown {
+        text,
+        near: near
+            .filter(|(distance, _)| *distance <= 2)
+            .map(|(_, name)| name),
     }
 }
 

@@ -8,64 +8,42 @@ use std::{
     fs::File,
     io::{self, IsTerminal, Write as _},
     os::fd::AsFd,
+    sync::Arc,
 };
 
-use clap::ValueEnum;
 use serde::Serialize;
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 use zeroize::Zeroizing;
 
-use super::{error::Error, settings::Environment};
-use crate::wire::{base64, write};
+use self::style::{RESET, is_styled};
+pub(super) use self::{
+    format::Format,
+    style::{Style, When},
+};
+use super::{
+    error::{Error, Report},
+    globals::Globals,
+    settings::Environment,
+};
+use crate::{
+    client::Watch,
+    wire::{base64, response::timestamp, write},
+};
+
+mod format;
+mod style;
 
 /// Width of the labels of a list of fields.
 const LABEL: usize = 11;
-
-/// Ends a style.
-const RESET: &str = "\x1b[0m";
-
-/// When output is styled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum When {
-    /// On terminals.
-    #[default]
-    #[value(alias = "")]
-    Auto,
-    /// Everywhere.
-    Always,
-    /// Nowhere.
-    Never,
-}
-
-/// How a word is styled.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Style {
-    Bold,
-    Faint,
-    Green,
-    Red,
-    Underline,
-    Yellow,
-}
-
-impl Style {
-    fn code(self) -> &'static str {
-        match self {
-            Self::Bold => "1",
-            Self::Faint => "2",
-            Self::Green => "32",
-            Self::Red => "31",
-            Self::Underline => "4",
-            Self::Yellow => "33",
-        }
-    }
-}
 
 /// Standard output and standard error.
 pub(super) struct Output {
     out: Stream<io::Stdout>,
     err: Stream<io::Stderr>,
+    format: Option<Format>,
     notes: bool,
+    quiet: bool,
+    verbose: bool,
     zone: UtcOffset,
 }
 
@@ -78,11 +56,7 @@ struct Stream<T> {
 impl<T: AsFd + IsTerminal> Stream<T> {
     fn new(handle: T, color: When, env: &Environment) -> Self {
         let terminal = handle.is_terminal();
-        let styled = match color {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => is_styled(terminal, env),
-        };
+        let styled = is_styled(color, terminal, env);
         Self {
             handle,
             terminal,
@@ -95,22 +69,31 @@ impl<T: AsFd + IsTerminal> Stream<T> {
     }
 
     fn paint(&self, style: Style, text: &str) -> String {
+        let (before, after) = self.marks(style);
+        format!("{before}{text}{after}")
+    }
+
+    /// What stands before and after text in a style.
+    fn marks(&self, style: Style) -> (String, &'static str) {
         if self.styled {
-            format!("\x1b[{}m{text}{RESET}", style.code())
+            (format!("\x1b[{}m", style.code()), RESET)
         } else {
-            text.to_owned()
+            (String::new(), "")
         }
     }
 }
 
 impl Output {
     /// To be called while the process has one thread, as only then the local time zone can be read.
-    pub(super) fn new(color: When, env: &Environment) -> Self {
+    pub(super) fn new(globals: &Globals, env: &Environment) -> Self {
         let silenced = env.get("KES_NO_DEPRECATION_NOTES");
         Self {
-            out: Stream::new(io::stdout(), color, env),
-            err: Stream::new(io::stderr(), color, env),
+            out: Stream::new(io::stdout(), globals.color, env),
+            err: Stream::new(io::stderr(), globals.color, env),
+            format: globals.format(),
             notes: silenced.is_none_or(|value| value != "1"),
+            quiet: globals.quiet,
+            verbose: globals.verbose,
             zone: UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC),
         }
     }
@@ -118,6 +101,53 @@ impl Output {
     /// Whether a person reads standard output.
     pub(super) fn is_terminal(&self) -> bool {
         self.out.terminal
+    }
+
+    /// The form that the user asked for, text if none was.
+    pub(super) fn format(&self) -> Format {
+        self.format.unwrap_or_default()
+    }
+
+    /// Whether the user asked for a document that programs read.
+    pub(super) fn wants_document(&self) -> bool {
+        self.format().is_document()
+    }
+
+    /// Whether a document is due where text is for terminals only: asked for, or no person reads.
+    pub(super) fn prefers_document(&self) -> bool {
+        self.format.map_or(!self.out.terminal, Format::is_document)
+    }
+
+    /// Whether the user wants to see what goes over the wire.
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Writes `value` as the document that the user asked for, or has `text` write for a person.
+    pub(super) fn show<T: Serialize + ?Sized>(
+        &self,
+        value: &T,
+        text: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if self.wants_document() {
+            self.document(value)
+        } else {
+            text()
+        }
+    }
+
+    /// Writes `value` as the document that the user asked for, on one line if JSON.
+    pub(super) fn document<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), Error> {
+        self.text(&format::document(value, self.format(), false)?)
+    }
+
+    /// The same, but a person gets JSON over several lines.
+    pub(super) fn document_for_reading<T: Serialize + ?Sized>(
+        &self,
+        value: &T,
+    ) -> Result<(), Error> {
+        let pretty = self.out.terminal && self.format() != Format::Jsonl;
+        self.text(&format::document(value, self.format(), pretty)?)
     }
 
     /// Writes `bytes` to standard output, as they are.
@@ -154,39 +184,13 @@ impl Output {
         self.raw(&all)
     }
 
-    /// Writes a JSON document on one line.
-    pub(super) fn json<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), Error> {
-        self.document(serde_json::to_string(value))
-    }
-
-    /// Writes a JSON document, over several lines if a person reads it.
-    pub(super) fn json_for_reading<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), Error> {
-        if self.out.terminal {
-            self.document(serde_json::to_string_pretty(value))
-        } else {
-            self.json(value)
-        }
-    }
-
-    fn document(&self, json: serde_json::Result<String>) -> Result<(), Error> {
-        let json = json.map_err(|error| Error::Setup(Box::new(error)))?;
-        // These stand in strings only; whoever puts the document into HTML is safe.
-        let escaped = json
-            .replace('<', "\\u003c")
-            .replace('>', "\\u003e")
-            .replace('&', "\\u0026");
-        self.text(&escaped)
-    }
-
     /// Writes bytes, maybe secret ones, in base64: as labelled lines for a person, else as a JSON object. `version` is left out
     /// if empty.
-    pub(super) fn bytes(
-        &self,
-        fields: &[(&str, &[u8])],
-        version: &str,
-        json: bool,
-    ) -> Result<(), Error> {
-        if json || !self.out.terminal {
+    pub(super) fn bytes(&self, fields: &[(&str, &[u8])], version: &str) -> Result<(), Error> {
+        if self.format() == Format::Yaml {
+            return self.labelled("", 0, fields, version);
+        }
+        if self.prefers_document() {
             let object = write::secrets(fields);
             if version.is_empty() {
                 return self.raw(&object);
@@ -196,16 +200,31 @@ impl Output {
             return self.secret(&[body, b",\"version\":", version.as_bytes(), b"}\n"]);
         }
         let width = fields.iter().map(|(label, _)| label.len()).max();
-        let width = width.unwrap_or_default() + 1;
+        self.labelled("\n", width.unwrap_or_default() + 1, fields, "")
+    }
+
+    /// Labels, padded to `width`, with values in base64.
+    fn labelled(
+        &self,
+        head: &str,
+        width: usize,
+        fields: &[(&str, &[u8])],
+        version: &str,
+    ) -> Result<(), Error> {
         let mut texts = Vec::new();
         for (label, value) in fields {
             let mut base64 = Zeroizing::new(Vec::with_capacity(base64::encoded_len(value.len())));
             base64::encode_into(value, &mut base64);
             texts.push((format!("{:width$} ", format!("{label}:")), base64));
         }
-        let mut parts: Vec<&[u8]> = vec![b"\n"];
+        let mut parts: Vec<&[u8]> = vec![head.as_bytes()];
         for (label, base64) in &texts {
             parts.extend([label.as_bytes(), base64, b"\n"]);
+        }
+        let version = serde_json::Value::from(version);
+        let tail = format!("version: {version}\n");
+        if version != "" {
+            parts.push(tail.as_bytes());
         }
         self.secret(&parts)
     }
@@ -220,6 +239,12 @@ impl Output {
             })
             .collect();
         self.text(&lines.join("\n"))
+    }
+
+    /// The same, without those whose value is empty.
+    pub(super) fn known_fields(&self, fields: &[(&str, &str)]) -> Result<(), Error> {
+        let known = fields.iter().filter(|(_, value)| !value.is_empty());
+        self.fields(&known.copied().collect::<Vec<_>>())
     }
 
     /// Writes a header and names below it, and nothing if there are no names.
@@ -238,11 +263,7 @@ impl Output {
 
     /// What to write before and after text in a style, if standard output is styled.
     pub(super) fn marks(&self, style: Style) -> (String, &'static str) {
-        if self.out.styled {
-            (format!("\x1b[{}m", style.code()), RESET)
-        } else {
-            (String::new(), "")
-        }
+        self.out.marks(style)
     }
 
     /// A time for people, in the local zone or in UTC, with its offset.
@@ -256,15 +277,54 @@ impl Output {
         at.format(format).unwrap_or_default()
     }
 
+    /// The same, and nothing for a time that is not known.
+    pub(super) fn known_time(&self, at: OffsetDateTime, utc: bool) -> String {
+        if at == timestamp::none() {
+            String::new()
+        } else {
+            self.time(at, utc)
+        }
+    }
+
     /// Tells of something outdated that still works.
     pub(super) fn note(&self, text: &str) {
-        if self.notes {
+        if self.notes && !self.quiet {
             self.aside(&format!("Note: {text}\n"));
         }
     }
 
+    /// Tells what is under way, which is neither a result nor a failure.
+    pub(super) fn remark(&self, text: &str) {
+        if !self.quiet {
+            self.aside(&format!("{text}\n"));
+        }
+    }
+
+    /// Tells on standard error of every exchange with a server.
+    pub(super) fn watch(&self) -> Watch {
+        let (before, after) = self.err.marks(Style::Faint);
+        Watch(Arc::new(move |exchange| {
+            let text = format!(
+                "{before}{}: {} in {:.1?}{}{}{after}\n",
+                exchange.request,
+                exchange.outcome,
+                exchange.took,
+                if exchange.protocol.is_empty() {
+                    ""
+                } else {
+                    ", "
+                },
+                exchange.protocol,
+            );
+            drop(io::stderr().write_all(text.as_bytes()));
+        }))
+    }
+
     /// Warns of something that is probably not meant.
     pub(super) fn warning(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
         let label = self.err.paint(Style::Yellow, "Warning:");
         self.aside(&format!("{label} {text}\n"));
     }
@@ -279,12 +339,25 @@ impl Output {
         if error.is_silent() {
             return;
         }
+        if matches!(self.format(), Format::Json | Format::Jsonl) {
+            return self.failure(&error.report());
+        }
         let label = self.err.paint(Style::Red, "Error:");
         self.aside(&format!("{label} {}\n", error.text()));
         if let Some(hint) = error.hint() {
             let label = self.err.paint(Style::Bold, "Hint:");
             self.aside(&format!("{label} {hint}\n"));
         }
+    }
+
+    /// A failure for programs, on standard error.
+    fn failure(&self, report: &Report) {
+        #[derive(Serialize)]
+        struct Failure<'a> {
+            error: &'a Report,
+        }
+        let json = format::document(&Failure { error: report }, Format::Jsonl, false);
+        self.aside(&format!("{}\n", json.unwrap_or_default()));
     }
 
     /// Shows what commands there are to who named none.
@@ -294,6 +367,9 @@ impl Output {
 
     /// Tells what is wrong with the command line, from the parser's text: `error: …`, maybe `tip: …`, usage.
     pub(super) fn misuse(&self, text: &str) {
+        if self.wants_document() {
+            return self.failure(&Report::of_misuse(text));
+        }
         let error = self.err.paint(Style::Red, "Error:");
         let hint = self.err.paint(Style::Bold, "Hint:");
         let text = text.replacen("error:", &error, 1).replace("  tip:", &hint);
@@ -304,17 +380,4 @@ impl Output {
     fn aside(&self, text: &str) {
         drop(self.err.write(text.as_bytes()));
     }
-}
-
-/// What the environment says about styling (cli.md 2.3).
-fn is_styled(terminal: bool, env: &Environment) -> bool {
-    if env.get("NO_COLOR").is_some() {
-        return false;
-    }
-    if env.get("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
-        return true;
-    }
-    let refused = env.get("CLICOLOR").is_some_and(|value| value == "0");
-    let dumb = env.get("TERM").is_some_and(|value| value == "dumb");
-    terminal && !refused && !dumb
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{error::Error, output::Output};
+use super::{error::Error, output::Output, retired::Feature};
 use crate::{
     config::{self, Fallback},
     server,
@@ -12,6 +12,9 @@ use crate::{
 
 /// Arguments of `kes server`. What a flag does not say, the configuration file does.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes server --config /etc/kes/config.yaml
+  kes server --config config.yaml --addr 127.0.0.1:7373 --auth off")]
 pub(super) struct Args {
     /// Address to listen on [default: the configuration's, else 0.0.0.0:7373]
     #[arg(long, value_name = "[IP]:PORT", value_parser = config::address::parse)]
@@ -20,13 +23,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Private key of the server, if the configuration names none
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "tls-key", value_name = "FILE")]
     key: Option<PathBuf>,
     /// Certificate of the server, if the configuration names none
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, alias = "tls-cert", value_name = "FILE")]
     cert: Option<PathBuf>,
     /// Whether clients need a certificate of a trusted authority; the stricter of flag and configuration holds
-    #[arg(long, value_name = "on|off")]
+    #[arg(long, alias = "mtls-auth", value_name = "on|off")]
     auth: Option<Auth>,
     /// Identity of the administrator, if the configuration names none
     #[arg(long, value_name = "IDENTITY")]
@@ -40,9 +43,15 @@ pub(super) struct Args {
     /// Whether the banner is printed
     #[arg(long, value_name = "always|never", conflicts_with = "quiet")]
     banner: Option<Banner>,
+    /// Directory of a server of 2023; there are none any more
+    #[arg(hide = true)]
+    path: Option<PathBuf>,
 }
 
 pub(super) fn run(args: Args, out: &Output) -> Result<(), Error> {
+    if args.path.is_some() {
+        return Err(Feature::ServerPath.explain());
+    }
     let Some(config) = args.config.clone() else {
         return Err(Error::Usage("--config FILE is missing".to_owned()));
     };
@@ -71,8 +80,10 @@ impl Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Auth {
     /// Certificates must chain to a trusted authority.
+    #[value(alias = "verify")]
     On,
     /// Any certificate will do; it is still mapped to a policy.
+    #[value(alias = "ignore")]
     Off,
 }
 
@@ -110,6 +121,9 @@ mod tests {
         assert_eq!(args.addr.as_deref(), Some(":7000"));
         assert!(!args.shows_banner() && parse("").unwrap().shows_banner());
         assert!(!parse("--banner never").unwrap().shows_banner());
+        let args = parse("--tls-key k --tls-cert c --mtls-auth ignore").unwrap();
+        assert_eq!(args.auth, Some(Auth::Off));
+        assert!(args.key.is_some() && args.cert.is_some());
         let args = parse("--addr [::1]:7373 --root disabled --key k --cert c").unwrap();
         assert_eq!(args.addr.as_deref(), Some("[::1]:7373"));
     }
@@ -120,7 +134,6 @@ mod tests {
             "--auth maybe",
             "--addr ::1:7373",
             "--addr 7373",
-            "path",
             "--banner=never -q",
         ] {
             assert!(parse(line).is_err(), "{line}");

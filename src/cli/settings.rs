@@ -11,6 +11,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::error::Error;
+use crate::client::proxy::Proxies;
 
 /// The environment's variables, or a test's. The one place of the command line that reads the environment.
 pub(super) struct Environment {
@@ -57,7 +58,7 @@ pub(super) enum Proof {
 /// Flags that name a credential.
 #[derive(Default)]
 pub(super) struct ProofFlags {
-    pub(super) api_key: Option<Zeroizing<String>>,
+    pub(super) api_key: Option<Given>,
     pub(super) certificate: Option<String>,
     pub(super) key: Option<String>,
 }
@@ -93,6 +94,14 @@ pub(super) fn servers(flag: Option<&str>, env: &Environment) -> Given {
         .unwrap_or_else(|| given("127.0.0.1:7373".to_owned(), "the default"))
 }
 
+/// How servers elsewhere are reached.
+pub(super) fn proxies(env: &Environment) -> Option<Proxies> {
+    let either = |upper, lower| env.get(upper).or_else(|| env.get(lower));
+    let proxy = either("HTTPS_PROXY", "https_proxy")?;
+    let exceptions = either("NO_PROXY", "no_proxy").unwrap_or_default();
+    Some(Proxies::new(&proxy, &exceptions))
+}
+
 /// The file or directory of trusted certificates.
 pub(super) fn ca(flag: Option<&str>, env: &Environment) -> Option<Given> {
     let flag = flag.filter(|value| !value.is_empty());
@@ -113,13 +122,7 @@ pub(super) fn proof(flags: ProofFlags, env: &Environment) -> Result<Proof, Error
         all.extend(tiers(names));
         all
     };
-    let api_keys = with_flag(
-        flags.api_key.map(|value| Given {
-            value,
-            origin: "--api-key",
-        }),
-        API_KEY,
-    );
+    let api_keys = with_flag(flags.api_key, API_KEY);
     let mut keys = with_flag(
         flags.key.map(|value| given(value, "--client-key")),
         KEY_FILE,
@@ -137,7 +140,7 @@ pub(super) fn proof(flags: ProofFlags, env: &Environment) -> Result<Proof, Error
             (Some(api_key), None) => return Ok(Proof::ApiKey(api_key)),
             (Some(api_key), Some(file)) => {
                 let (one, other) = (api_key.origin, file.origin);
-                return Err(Error::Invalid(format!(
+                return Err(Error::Proof(format!(
                     "{one} and {other} exclude each other: use either an API key or certificate files"
                 )));
             }
@@ -154,11 +157,11 @@ pub(super) fn proof(flags: ProofFlags, env: &Environment) -> Result<Proof, Error
 fn files(certificate: Option<Given>, key: Option<Given>) -> Result<Proof, Error> {
     match (certificate, key) {
         (Some(certificate), Some(key)) => Ok(Proof::Files { certificate, key }),
-        (None, Some(key)) => Err(Error::Invalid(format!(
+        (None, Some(key)) => Err(Error::Proof(format!(
             "{} names a private key but MINIO_KES_CERT_FILE, KES_CLIENT_CERT or --client-cert no certificate",
             key.origin
         ))),
-        (Some(certificate), None) => Err(Error::Invalid(format!(
+        (Some(certificate), None) => Err(Error::Proof(format!(
             "{} names a certificate but MINIO_KES_KEY_FILE, KES_CLIENT_KEY or --client-key no private key",
             certificate.origin
         ))),
@@ -166,7 +169,26 @@ fn files(certificate: Option<Given>, key: Option<Given>) -> Result<Proof, Error>
     }
 }
 
-fn given(value: String, origin: &'static str) -> Given {
+/// The file with the password of the client's private key, or the password itself.
+pub(super) fn key_password(flag: Option<&str>, env: &Environment) -> Option<Password> {
+    let flag = flag.filter(|value| !value.is_empty());
+    match flag {
+        Some(path) => Some(Password::In(given(path.to_owned(), "--key-password-file"))),
+        None => first(
+            &["KES_CLIENT_KEY_PASSWORD", "MINIO_KMS_KES_KEY_PASSWORD"],
+            env,
+        )
+        .map(Password::Is),
+    }
+}
+
+/// A password, or where it is.
+pub(super) enum Password {
+    Is(Given),
+    In(Given),
+}
+
+pub(super) fn given(value: String, origin: &'static str) -> Given {
     Given {
         value: Zeroizing::new(value),
         origin,
@@ -186,7 +208,7 @@ mod tests {
     fn flags(api_key: &str, certificate: &str, key: &str) -> ProofFlags {
         let text = |text: &str| Some(text.to_owned());
         ProofFlags {
-            api_key: text(api_key).map(Zeroizing::new),
+            api_key: text(api_key).map(|value| given(value, "--api-key")),
             certificate: text(certificate),
             key: text(key),
         }

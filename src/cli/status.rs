@@ -1,9 +1,12 @@
 //! `kes status`: how a server is (cli.md 13).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
 
 use super::{
-    connect::{self, ConnectArgs},
+    connect::{self, ConnectArgs, Session},
+    duration,
     error::Error,
     output::{Output, Style},
     settings::Environment,
@@ -20,52 +23,182 @@ use crate::{
     reason = "a command line has as many switches as it has"
 )]
 // -s has always been the short form here.
-#[command(mut_arg("server", |server| server.short(None)))]
+#[command(
+    mut_arg("server", |server| server.short(None)),
+    after_help = "Examples:
+  kes status
+  kes status --check --quiet --short
+  kes status --ready --wait 30s
+  kes status --all --server kes-1:7373,kes-2:7373
+  kes status --json | jq .uptime"
+)]
 pub(super) struct Args {
     /// Show the first line only
     #[arg(short, long)]
     short: bool,
     /// List the routes of the server
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["ready", "all"])]
     api: bool,
     /// Fail if the server cannot reach its keystore
     #[arg(long)]
     check: bool,
-    /// Print a JSON object, or with --api a JSON array
+    /// Only ask whether the server can serve; needs no credential if the server wants none
+    #[arg(long, conflicts_with = "all")]
+    ready: bool,
+    /// Ask until the answer is good, for at most this time
+    #[arg(long, value_name = "DURATION", value_parser = duration::positive)]
+    wait: Option<Duration>,
+    /// Show every server of the list
     #[arg(long)]
-    json: bool,
+    all: bool,
     #[command(flatten)]
     connect: ConnectArgs,
 }
 
+/// Time between two questions of `--wait`.
+const PAUSE: Duration = Duration::from_millis(500);
+
 pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Error> {
+    if args.all {
+        return all(args, env, out);
+    }
+    if args.ready {
+        let session = args.connect.session_of_anybody(env, out)?;
+        return connect::run(async {
+            args.patiently(async || session.call("", session.client.ready()).await)
+                .await?;
+            ready(&session, out)
+        });
+    }
     let session = args.connect.session(env, out)?;
-    let (server, routes) = connect::run(async {
-        let server = session.call("", session.client.status()).await?;
+    connect::run(async {
+        let asked = args.patiently(async || {
+            let server = session.call("", session.client.status()).await?;
+            args.verdict(&server)?;
+            Ok(server)
+        });
+        let server = match asked.await {
+            // What is wrong is shown before it is a failure.
+            Err(Error::Unhealthy(_)) => session.call("", session.client.status()).await?,
+            outcome => outcome?,
+        };
         let routes = if args.api {
             Some(session.call("", session.client.routes()).await?)
         } else {
             None
         };
-        Ok((server, routes))
-    })?;
-    match &routes {
-        Some(routes) if args.json => out.json_for_reading(routes)?,
-        None if args.json && args.short => out.json(&server.status)?,
-        None if args.json => out.json_for_reading(&server.status)?,
+        show(args, &server, routes.as_deref(), out)?;
+        args.verdict(&server)
+    })
+}
+
+impl Args {
+    /// Repeats a question until it succeeds or there is no time left.
+    async fn patiently<T>(
+        &self,
+        mut ask: impl AsyncFnMut() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let deadline = self.wait.map(|limit| Instant::now() + limit);
+        loop {
+            let outcome = ask().await;
+            match (&outcome, deadline) {
+                (Err(error), Some(deadline))
+                    if error.may_pass() && Instant::now() + PAUSE < deadline =>
+                {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                _ => return outcome,
+            }
+        }
+    }
+
+    fn verdict(&self, server: &ServerStatus) -> Result<(), Error> {
+        match health(&server.status) {
+            Some(trouble) if self.check => Err(Error::Unhealthy(trouble)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn ready(session: &Session, out: &Output) -> Result<(), Error> {
+    #[derive(Serialize)]
+    struct Ready {
+        ready: bool,
+    }
+    out.show(&Ready { ready: true }, || {
+        let dot = out.styled(Style::Green, "●");
+        out.text(&format!("{dot} {} is ready", session.servers()))
+    })
+}
+
+fn show(
+    args: &Args,
+    server: &ServerStatus,
+    routes: Option<&[ApiRoute]>,
+    out: &Output,
+) -> Result<(), Error> {
+    let document = out.wants_document();
+    match routes {
+        Some(routes) if document => out.document_for_reading(routes),
+        None if document && args.short => out.document(&server.status),
+        None if document => out.document_for_reading(&server.status),
         _ => {
-            let mut lines = summary(&server, args.short, out);
-            if let Some(routes) = &routes {
+            let mut lines = summary(server, args.short, out);
+            if let Some(routes) = routes {
                 lines.push(String::new());
                 lines.extend(table(routes, out));
             }
-            out.text(&lines.join("\n"))?;
+            out.text(&lines.join("\n"))
         }
     }
-    match health(&server.status) {
-        Some(trouble) if args.check => Err(Error::Unhealthy(trouble)),
-        _ => Ok(()),
+}
+
+/// Shows every server; the first failure is the command's.
+fn all(args: &Args, env: &Environment, out: &Output) -> Result<(), Error> {
+    #[derive(Serialize)]
+    struct Report<'a> {
+        server: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<&'a Status>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
     }
+    let sessions = args.connect.sessions(env, out)?;
+    let mut answers = Vec::new();
+    for session in &sessions {
+        let asked = connect::run(args.patiently(async || {
+            let server = session.call("", session.client.status()).await?;
+            args.verdict(&server).map(|()| server)
+        }));
+        answers.push((session.servers(), asked));
+    }
+    if out.wants_document() {
+        let reports: Vec<_> = answers
+            .iter()
+            .map(|(server, answer)| Report {
+                server,
+                status: answer.as_ref().ok().map(|answer| &answer.status),
+                error: answer.as_ref().err().map(Error::text),
+            })
+            .collect();
+        out.document_for_reading(&reports)?;
+    } else {
+        let mut lines = Vec::new();
+        for (server, answer) in &answers {
+            match answer {
+                Ok(answer) => lines.extend(summary(answer, args.short, out)),
+                Err(error) => {
+                    let dot = out.styled(Style::Red, "●");
+                    lines.push(format!("{dot} {server}: {}", error.text()));
+                }
+            }
+        }
+        out.text(&lines.join("\n"))?;
+    }
+    answers
+        .into_iter()
+        .find_map(|(_, answer)| answer.err())
+        .map_or(Ok(()), Err)
 }
 
 /// What is wrong with the keystore, if anything is. Servers set one member or both.
@@ -159,7 +292,7 @@ fn rounded(duration: Duration) -> String {
 }
 
 /// Decimal units with one decimal, as `3.1MB`; zero is `0B`.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     if bytes == 0 {
         return "0B".to_owned();
     }

@@ -10,11 +10,10 @@ use crate::telemetry;
 
 /// Arguments of `kes version`.
 #[derive(clap::Args, Default)]
-pub(super) struct Args {
-    /// Print a JSON object
-    #[arg(long)]
-    json: bool,
-}
+#[command(after_help = "Examples:
+  kes version
+  kes version --json | jq -r .commit")]
+pub(super) struct Args {}
 
 #[derive(Serialize)]
 struct Report {
@@ -22,13 +21,13 @@ struct Report {
     commit: &'static str,
 }
 
-pub(super) fn run(args: &Args, out: &Output) -> Result<(), Error> {
+pub(super) fn run(out: &Output) -> Result<(), Error> {
     let report = Report {
         version: crate::VERSION,
         commit: crate::COMMIT,
     };
-    if args.json {
-        return out.json(&report);
+    if out.wants_document() {
+        return out.document(&report);
     }
     let platform = format!("rust {}/{}", telemetry::os(), telemetry::arch());
     let commit = format!("commit={}", report.commit);

@@ -1,13 +1,15 @@
 //! Reading answers: success, or the server's own words; current bodies and those of older servers (cli.md 3.4 and 5).
 
 use http::StatusCode;
-use serde::{Deserialize, de::DeserializeOwned};
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{
     error::{Answer, Error},
     transport::{Call, Reply},
 };
-use crate::wire::{reply::ErrorBody, response::KeyList};
+use crate::wire::reply::ErrorBody;
 
 /// Longest message that is shown, in characters.
 const MESSAGE_LIMIT: usize = 1000;
@@ -30,7 +32,9 @@ pub(super) fn success(reply: Reply, call: &Call) -> Result<Reply, Error> {
         status,
         message,
         method: call.method,
-        path: call.path.clone(),
+        path: percent_decode_str(&call.path)
+            .decode_utf8_lossy()
+            .into_owned(),
         repeated: reply.repeated,
     }))
 }
@@ -55,43 +59,30 @@ pub(super) fn json<T: DeserializeOwned>(reply: &Reply) -> Result<T, Error> {
     parse(&reply.body, reply)
 }
 
-/// One page of names. Older servers send one object per line.
-pub(super) fn key_list(reply: &Reply) -> Result<KeyList, Error> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Line {
-        name: String,
-        error: String,
-    }
-
-    if reply.content_type != "application/x-ndjson" {
-        return json(reply);
-    }
-    let mut list = KeyList::default();
-    for line in reply.body.split(|byte| *byte == b'\n') {
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        let line: Line = parse(line, reply)?;
-        if !line.error.is_empty() {
-            return Err(malformed(reply, "the listing broke off"));
-        }
-        list.names.push(line.name);
-    }
-    Ok(list)
+/// All JSON values of a successful reply, one after the other, that hold no secrets.
+pub(super) fn json_values(reply: &Reply) -> Result<Vec<Value>, Error> {
+    let values = serde_json::Deserializer::from_slice(&reply.body).into_iter();
+    let values: Result<_, serde_json::Error> = values.collect();
+    values.map_err(|error| failed_at(&error, reply))
 }
 
 /// Says where reading failed and not what was read: that may be a secret.
 fn parse<T: DeserializeOwned>(body: &[u8], reply: &Reply) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        malformed(reply, &format!("line {line}, column {column}"))
-    })
+    serde_json::from_slice(body).map_err(|error| failed_at(&error, reply))
 }
 
-fn malformed(reply: &Reply, detail: &str) -> Error {
+fn failed_at(error: &serde_json::Error, reply: &Reply) -> Error {
+    let (line, column) = (error.line(), error.column());
+    malformed(reply, &format!("line {line}, column {column}"))
+}
+
+pub(super) fn malformed(reply: &Reply, detail: &str) -> Error {
+    unreadable(&reply.request, detail)
+}
+
+pub(super) fn unreadable(request: &str, detail: &str) -> Error {
     Error::Malformed {
-        request: reply.request.clone(),
+        request: request.to_owned(),
         detail: detail.to_owned(),
     }
 }

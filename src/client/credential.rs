@@ -7,15 +7,22 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
 
 use crate::{
-    apikey::ApiKey, certificate::SelfSigned, identity::Identity, pem, secret::NoRandomness,
+    apikey::ApiKey,
+    certificate::SelfSigned,
+    identity::Identity,
+    pem,
+    secret::{NoRandomness, Secret},
 };
 
 /// Why certificate and key give no credential.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidCredential {
     /// The private key is encrypted.
-    #[error("the private key is encrypted, which is not supported here")]
+    #[error("the private key is encrypted: password required")]
     Encrypted,
+    /// The private key is damaged, or its password is wrong.
+    #[error(transparent)]
+    Key(pem::KeyError),
     /// The certificate is no X.509.
     #[error("the certificate is malformed")]
     MalformedCertificate,
@@ -67,11 +74,16 @@ impl Credential {
         })
     }
 
-    /// The certificate chain of one file, leaf first, and the first private key of another: PEM.
+    /// The certificate chain of one file, leaf first, and the first private key of another: PEM. `password` opens the key, if it is
+    /// encrypted.
     ///
     /// # Errors
     /// [`InvalidCredential`] if either cannot be used, or they do not belong together.
-    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, InvalidCredential> {
+    pub fn from_pem(
+        certificate: &[u8],
+        key: &[u8],
+        password: Option<&Secret>,
+    ) -> Result<Self, InvalidCredential> {
         let mut chain = Vec::new();
         for block in pem::decode(certificate)? {
             if !block.is_certificate() {
@@ -86,11 +98,12 @@ impl Credential {
         let blocks = pem::decode(key)?;
         let block = blocks.iter().find(|block| block.is_private_key());
         let block = block.ok_or(InvalidCredential::NoKey)?;
-        if block.is_encrypted() {
-            return Err(InvalidCredential::Encrypted);
-        }
+        let clear = block.private_key(password).map_err(|error| match error {
+            pem::KeyError::PasswordRequired => InvalidCredential::Encrypted,
+            other => InvalidCredential::Key(other),
+        })?;
         let der =
-            PrivateKeyDer::try_from(block.der()).map_err(|_| InvalidCredential::UnknownKey)?;
+            PrivateKeyDer::try_from(clear.as_slice()).map_err(|_| InvalidCredential::UnknownKey)?;
         let signer =
             aws_lc_rs::sign::any_supported_type(&der).map_err(|_| InvalidCredential::UnknownKey)?;
         let public = signer.public_key().ok_or(InvalidCredential::UnknownKey)?;
@@ -128,7 +141,7 @@ mod tests {
     }
 
     fn read(certificate: &str, key: &str) -> Result<Identity, InvalidCredential> {
-        let credential = Credential::from_pem(certificate.as_bytes(), key.as_bytes())?;
+        let credential = Credential::from_pem(certificate.as_bytes(), key.as_bytes(), None)?;
         Ok(credential.identity().clone())
     }
 

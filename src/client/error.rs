@@ -2,6 +2,8 @@
 
 use std::{error, io, time::Duration};
 
+use rustls_pki_types::CertificateDer;
+
 /// Why a call gave no result.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -16,12 +18,18 @@ pub enum Error {
         /// What happened to the connection.
         source: Cause,
     },
+    /// The text cannot be an identity. Nothing was sent.
+    #[error("identity '{0}' is empty, too long or contains invalid characters")]
+    InvalidIdentity(String),
     /// The name cannot be a key's. Nothing was sent.
     #[error("key name '{0}' is empty, too long or contains invalid characters")]
     InvalidName(String),
     /// The text cannot be a listing's prefix. Nothing was sent.
     #[error("listing pattern '{0}' is empty, too long or is invalid")]
     InvalidPattern(String),
+    /// The name cannot be a policy's. Nothing was sent.
+    #[error("policy name '{0}' is empty, too long or contains invalid characters")]
+    InvalidPolicyName(String),
     /// The answer is not what the API promises. Says where, never what: it may hold a secret.
     #[error("the answer to {request} is not understood: {detail}")]
     Malformed {
@@ -86,10 +94,15 @@ pub enum Cause {
     #[error("cannot resolve the host name")]
     Resolve(#[source] io::Error),
     /// Either side refused the other.
-    #[error(transparent)]
-    Tls(#[from] rustls::Error),
+    #[error("{error}")]
+    Tls {
+        /// The TLS library's word.
+        error: Box<rustls::Error>,
+        /// The server's certificate, if it was this that was refused.
+        shown: Option<Box<CertificateDer<'static>>>,
+    },
     /// It took too long.
-    #[error("no {step} within {} s", .limit.as_secs())]
+    #[error("no {step} within {} s", .limit.as_secs_f64())]
     Timeout {
         /// What did not happen.
         step: &'static str,
@@ -101,7 +114,7 @@ pub enum Cause {
 impl Cause {
     /// Whether the next attempt may end otherwise. A refused certificate stays refused.
     pub(super) fn is_transient(&self) -> bool {
-        !matches!(self, Self::Tls(_))
+        !matches!(self, Self::Tls { .. })
     }
 
     /// Whether the server may have acted on the request.
@@ -110,9 +123,15 @@ impl Cause {
     }
 
     /// A failure of the handshake: the TLS library's own word if it has one.
-    pub(super) fn of_handshake(error: io::Error) -> Self {
+    pub(super) fn of_handshake(
+        error: io::Error,
+        shown: Option<Box<CertificateDer<'static>>>,
+    ) -> Self {
         match tls_error(&error) {
-            Some(tls) => Self::Tls(tls),
+            Some(error) => Self::Tls {
+                error: Box::new(error),
+                shown,
+            },
             None => Self::Handshake(error),
         }
     }

@@ -3,22 +3,24 @@
 //! Every call goes over mutual TLS to the first server of a list that answers, and is repeated after network errors and 503. Names
 //! are checked before anything is sent, so that each becomes exactly one path segment. What a server says reaches the caller in
 //! its current wording; older wordings are translated.
-//!
-//! HTTP proxies of the environment are not used.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::{client::ResolvesClientCert, crypto::aws_lc_rs, sign::SingleCertAndKey};
+use rustls_pki_types::CertificateDer;
 use tokio::sync::Mutex;
 
 use self::{
     credential::Credential,
     endpoint::Endpoint,
-    error::Error,
+    error::{Cause, Error},
+    listing::Kind,
+    order::Order,
+    proxy::Proxies,
     transport::{Call, Reply, Transport},
-    trust::{Trust, Verifier},
+    trust::{Shown, Trust, Verifier},
 };
 use crate::{
     name,
@@ -29,10 +31,15 @@ use crate::{
     },
 };
 
+mod access;
 mod answer;
 pub mod credential;
 pub mod endpoint;
 pub mod error;
+pub mod follow;
+pub mod listing;
+mod order;
+pub mod proxy;
 mod stream;
 mod transport;
 pub mod trust;
@@ -69,7 +76,7 @@ impl Default for Retry {
 /// What a client is made of.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The servers, in the order in which they are asked.
+    /// The servers; those on this computer are asked first.
     pub endpoints: Vec<Endpoint>,
     /// What the client proves itself with, if it does.
     pub credential: Option<Credential>,
@@ -77,11 +84,41 @@ pub struct Settings {
     pub trust: Trust,
     /// When a call is repeated.
     pub retry: Retry,
+    /// Longest time for a call and all its attempts; streams are not limited.
+    pub timeout: Option<Duration>,
+    /// How servers elsewhere are reached, if not directly.
+    pub proxies: Option<Proxies>,
+    /// Is told of every exchange.
+    pub watch: Option<Watch>,
+}
+
+/// An exchange with a server, as it is told to a [`Watch`].
+#[derive(Clone, Debug)]
+pub struct Exchange<'a> {
+    /// Method and address.
+    pub request: &'a str,
+    /// Version of TLS, cipher suite and HTTP, if the handshake was completed.
+    pub protocol: &'a str,
+    /// Status, or why there is none.
+    pub outcome: String,
+    /// From opening the connection, if there was none, to the end of the answer.
+    pub took: Duration,
+}
+
+/// Is called after every exchange.
+#[derive(Clone)]
+pub struct Watch(pub Arc<dyn Fn(&Exchange<'_>) + Send + Sync>);
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
 }
 
 /// A client of one group of servers that hold the same keys.
 pub struct Client {
     transport: Transport,
+    timeout: Option<Duration>,
 }
 
 /// The state of a server, and which one it is.
@@ -102,7 +139,8 @@ impl Client {
     /// [`Error::Setup`] if the TLS library refuses the settings.
     pub fn new(settings: Settings) -> Result<Self, Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = Verifier::new(settings.trust, provider.clone());
+        let shown = Shown::default();
+        let verifier = Verifier::new(settings.trust, provider.clone(), shown.clone());
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(Error::Setup)?
@@ -120,11 +158,16 @@ impl Client {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self {
             transport: Transport {
+                order: Order::of(&settings.endpoints),
                 endpoints: settings.endpoints,
+                proxies: settings.proxies,
                 tls: Arc::new(config),
+                shown,
                 retry: settings.retry,
+                watch: settings.watch,
                 open: Mutex::new(None),
             },
+            timeout: settings.timeout,
         })
     }
 
@@ -150,6 +193,22 @@ impl Client {
     /// Routes of the server.
     pub async fn routes(&self) -> Result<Vec<ApiRoute>, Error> {
         answer::json(&self.call(get("/v1/api".to_owned())).await?)
+    }
+
+    /// Whether the server can serve; succeeds if it can.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.call(get("/v1/ready".to_owned())).await.map(drop)
+    }
+
+    /// Figures of the server, in the Prometheus text format.
+    pub async fn metrics(&self) -> Result<String, Error> {
+        let reply = self.call(get("/v1/metrics".to_owned())).await?;
+        Ok(String::from_utf8_lossy(&reply.body).into_owned())
+    }
+
+    /// The certificates that the first server shows which can be reached, leaf first, whether or not they are trusted.
+    pub async fn presented(&self) -> Result<(Endpoint, Vec<CertificateDer<'static>>), Error> {
+        Box::pin(self.transport.presented()).await
     }
 
     /// Creates a key.
@@ -179,25 +238,7 @@ impl Client {
 
     /// All keys whose names start with `prefix`, in ascending order. One trailing star is ignored.
     pub async fn list_keys(&self, prefix: &str) -> Result<Vec<String>, Error> {
-        let prefix = prefix.strip_suffix('*').unwrap_or(prefix);
-        if !is_prefix(prefix) {
-            return Err(Error::InvalidPattern(prefix.to_owned()));
-        }
-        let mut names = Vec::new();
-        let mut pattern = if prefix.is_empty() { "*" } else { prefix }.to_owned();
-        loop {
-            let page = answer::key_list(&self.call(get(key_path("list", &pattern))).await?)?;
-            let end = page.names.is_empty() || page.continue_at.is_empty();
-            names.extend(page.names);
-            // A server that does not move on would keep us here for ever.
-            if end || page.continue_at == pattern {
-                break;
-            }
-            pattern = page.continue_at;
-        }
-        names.sort_unstable();
-        names.dedup();
-        Ok(names)
+        self.list(Kind::Keys, prefix).await
     }
 
     /// Deletes a key. What it encrypted is lost.
@@ -254,7 +295,22 @@ impl Client {
 
     async fn call(&self, call: Call) -> Result<Reply, Error> {
         // The future holds a whole handshake; on the heap it does not weigh on every caller's.
-        let reply = Box::pin(self.transport.send(&call)).await?;
+        let sent = Box::pin(self.transport.send(&call));
+        let reply = match self.timeout {
+            None => sent.await?,
+            Some(limit) => match tokio::time::timeout(limit, sent).await {
+                Ok(reply) => reply?,
+                Err(_) => {
+                    return Err(Error::Connection {
+                        request: format!("{} {}", call.method, call.path),
+                        source: Cause::Timeout {
+                            step: "answer",
+                            limit,
+                        },
+                    });
+                }
+            },
+        };
         answer::success(reply, &call)
     }
 }
@@ -278,10 +334,12 @@ fn post(operation: &str, name: &str, body: Option<Bytes>) -> Call {
 }
 
 fn key_path(operation: &str, argument: &str) -> String {
-    format!(
-        "/v1/key/{operation}/{}",
-        utf8_percent_encode(argument, SEGMENT)
-    )
+    path(&format!("key/{operation}"), argument)
+}
+
+/// A route and its argument, which becomes exactly one segment.
+fn path(route: &str, argument: &str) -> String {
+    format!("/v1/{route}/{}", utf8_percent_encode(argument, SEGMENT))
 }
 
 /// A name that a new key may have.
@@ -302,11 +360,6 @@ fn stored_name(name: &str) -> Result<&str, Error> {
     } else {
         Err(Error::InvalidName(name.to_owned()))
     }
-}
-
-/// Whether names can start with `prefix`.
-fn is_prefix(prefix: &str) -> bool {
-    prefix.is_empty() || stored_name(prefix).is_ok()
 }
 
 #[cfg(test)]

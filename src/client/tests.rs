@@ -173,6 +173,9 @@ impl Server {
                 jitter: Duration::ZERO,
                 ..Retry::default()
             },
+            timeout: None,
+            proxies: None,
+            watch: None,
         })
         .unwrap()
     }
@@ -327,6 +330,9 @@ async fn a_server_that_nobody_vouches_for_is_asked_once_and_nothing_is_sent() {
         credential: None,
         trust,
         retry: Retry::default(),
+        timeout: None,
+        proxies: None,
+        watch: None,
     };
     let trust = Trust::Known {
         system: false,
@@ -334,7 +340,7 @@ async fn a_server_that_nobody_vouches_for_is_asked_once_and_nothing_is_sent() {
     };
     let client = Client::new(settings(trust)).unwrap();
     let cause = cause_of(client.create_key("k").await.unwrap_err());
-    assert!(matches!(cause, Cause::Tls(_)), "{cause:?}");
+    assert!(matches!(cause, Cause::Tls { .. }), "{cause:?}");
     assert_eq!(*server.connections.lock().unwrap(), 1);
     assert!(server.paths().is_empty());
 
@@ -364,10 +370,13 @@ async fn a_server_that_refuses_the_clients_certificate_is_asked_once() {
                 credential,
                 trust: Trust::Anyone,
                 retry: Retry::default(),
+                timeout: None,
+                proxies: None,
+                watch: None,
             });
             let error = client.unwrap().create_key("k").await.unwrap_err();
             let cause = cause_of(error);
-            let alert = matches!(cause, Cause::Tls(rustls::Error::AlertReceived(_)));
+            let alert = matches!(&cause, Cause::Tls { error, .. } if matches!(**error, rustls::Error::AlertReceived(_)));
             assert!(alert, "{cause:?}");
             assert_eq!(*server.connections.lock().unwrap(), before + 1);
         }
@@ -395,6 +404,9 @@ async fn the_client_certificate_is_offered_whatever_issuers_the_server_names() {
         credential: Some(Credential::from_api_key(&key, now).unwrap()),
         trust: Trust::Anyone,
         retry: Retry::default(),
+        timeout: None,
+        proxies: None,
+        watch: None,
     });
     client.unwrap().create_key("k").await.unwrap();
 }

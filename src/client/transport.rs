@@ -14,16 +14,20 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls_pki_types::CertificateDer;
 use tokio::{net::TcpStream, sync::Mutex, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
 use super::{
-    Retry,
+    Exchange, Retry, Watch,
     endpoint::Endpoint,
     error::{Cause, Error},
+    order::Order,
+    proxy::Proxies,
     stream::{LastWords, Stream},
+    trust::Shown,
 };
 use crate::secret;
 
@@ -56,11 +60,26 @@ pub(super) struct Reply {
     pub(super) repeated: bool,
 }
 
+/// An answer whose body is still under way.
+pub(super) struct Followed {
+    pub(super) response: Response<Incoming>,
+    pub(super) connection: Connection,
+    /// Method and address of the request.
+    pub(super) request: String,
+    /// Who answered.
+    pub(super) endpoint: Endpoint,
+}
+
 /// Sends calls to the first endpoint that answers.
 pub(super) struct Transport {
     pub(super) endpoints: Vec<Endpoint>,
+    pub(super) order: Order,
+    pub(super) proxies: Option<Proxies>,
     pub(super) tls: Arc<rustls::ClientConfig>,
+    /// The certificates that were refused last.
+    pub(super) shown: Shown,
     pub(super) retry: Retry,
+    pub(super) watch: Option<Watch>,
     /// The connection that was used last, and the index of its endpoint.
     pub(super) open: Mutex<Option<(usize, Connection)>>,
 }
@@ -88,16 +107,19 @@ impl Transport {
     /// Tries every endpoint once, in order, until one answers otherwise than with a failure of its own.
     async fn walk(&self, call: &Call, repeated: &mut bool) -> Result<Reply, Error> {
         let mut failure = None;
-        for (index, endpoint) in self.endpoints.iter().enumerate() {
-            match self.exchange(index, endpoint, call).await {
+        for (index, endpoint) in self.in_order() {
+            match self.watched(index, endpoint, call).await {
                 Ok(reply) => {
                     let status = reply.status;
-                    if !status.is_server_error() || status == StatusCode::NOT_IMPLEMENTED {
+                    let failed = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
+                    self.order.note(index, failed);
+                    if !failed {
                         return Ok(reply);
                     }
                     failure = Some(Ok(reply));
                 }
                 Err(error) => {
+                    self.order.note(index, true);
                     if let Error::Connection { source, .. } = &error {
                         *repeated |= source.may_have_arrived();
                     }
@@ -108,21 +130,48 @@ impl Transport {
                 }
             }
         }
-        failure.unwrap_or_else(|| {
-            let none = io::Error::new(io::ErrorKind::NotFound, "there is no server to ask");
-            Err(Error::Connection {
-                request: format!("{} {}", call.method, call.path),
-                source: Cause::Connect(none),
-            })
-        })
+        failure.unwrap_or_else(|| Err(nobody(call)))
     }
 
-    /// One request and its response.
+    /// The endpoints and their indices, in the order in which they are asked now.
+    fn in_order(&self) -> Vec<(usize, &Endpoint)> {
+        let indices = self.order.now().into_iter();
+        indices
+            .filter_map(|index| Some((index, self.endpoints.get(index)?)))
+            .collect()
+    }
+
+    /// One request and its response, told to who watches.
+    async fn watched(
+        &self,
+        index: usize,
+        endpoint: &Endpoint,
+        call: &Call,
+    ) -> Result<Reply, Error> {
+        let started = Instant::now();
+        let mut protocol = String::new();
+        let outcome = self.exchange(index, endpoint, call, &mut protocol).await;
+        if let Some(Watch(watch)) = &self.watch {
+            watch(&Exchange {
+                request: &format!("{} https://{endpoint}{}", call.method, call.path),
+                protocol: &protocol,
+                outcome: match &outcome {
+                    Ok(reply) => reply.status.to_string(),
+                    Err(Error::Connection { source, .. }) => source.to_string(),
+                    Err(error) => error.to_string(),
+                },
+                took: started.elapsed(),
+            });
+        }
+        outcome
+    }
+
     async fn exchange(
         &self,
         index: usize,
         endpoint: &Endpoint,
         call: &Call,
+        protocol: &mut String,
     ) -> Result<Reply, Error> {
         let started = Instant::now();
         let request = format!("{} https://{endpoint}{}", call.method, call.path);
@@ -135,6 +184,14 @@ impl Transport {
             Some(connection) => connection,
             None => self.connect(endpoint).await.map_err(failed)?,
         };
+        protocol.clone_from(&connection.protocol);
+        // Over HTTP/2 others need not wait for this answer.
+        let mut alone = Some(open);
+        if let Some(shared) = connection.share()
+            && let Some(mut open) = alone.take()
+        {
+            *open = Some((index, shared));
+        }
         let response = connection.send(endpoint, call).await.map_err(failed)?;
         let (head, mut incoming) = response.into_parts();
         let expected = usize::try_from(incoming.size_hint().lower()).unwrap_or(call.limit);
@@ -150,18 +207,69 @@ impl Transport {
             }
             body.extend_from_slice(&data);
         }
-        *open = Some((index, connection));
-        let content_type = head.headers.get(header::CONTENT_TYPE);
-        let content_type = content_type.and_then(|value| value.to_str().ok());
+        if let Some(mut open) = alone {
+            *open = Some((index, connection));
+        }
         Ok(Reply {
             status: head.status,
             request,
-            content_type: content_type.unwrap_or_default().to_owned(),
+            content_type: content_type(&head.headers),
             body,
             endpoint: endpoint.clone(),
             took: started.elapsed(),
             repeated: false,
         })
+    }
+
+    /// Sends `call` once, to the first endpoint that takes it, and leaves its body to be read as it comes. The connection is its own.
+    pub(super) async fn follow(&self, call: &Call) -> Result<Followed, Error> {
+        let mut failure = None;
+        for (_, endpoint) in self.in_order() {
+            let request = format!("{} https://{endpoint}{}", call.method, call.path);
+            let failed = |source| Error::Connection {
+                request: request.clone(),
+                source,
+            };
+            let connected = self.connect(endpoint).await;
+            let mut connection = match connected {
+                Ok(connection) => connection,
+                Err(cause) => {
+                    failure = Some(failed(cause));
+                    continue;
+                }
+            };
+            let response = connection.send(endpoint, call).await.map_err(failed)?;
+            return Ok(Followed {
+                response,
+                connection,
+                request,
+                endpoint: endpoint.clone(),
+            });
+        }
+        Err(failure.unwrap_or_else(|| nobody(call)))
+    }
+
+    /// The certificates that the first endpoint shows which can be reached, whether or not they are trusted.
+    pub(super) async fn presented(
+        &self,
+    ) -> Result<(Endpoint, Vec<CertificateDer<'static>>), Error> {
+        let mut failure = None;
+        for (_, endpoint) in self.in_order() {
+            match self.handshake(endpoint).await {
+                Ok(tls) => {
+                    let shown = tls.get_ref().1.peer_certificates().unwrap_or_default();
+                    let chain = shown.iter().map(|one| one.clone().into_owned()).collect();
+                    return Ok((endpoint.clone(), chain));
+                }
+                Err(source) => {
+                    failure = Some(Error::Connection {
+                        request: format!("https://{endpoint}"),
+                        source,
+                    });
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(|| nobody(&super::get(String::new()))))
     }
 
     /// The connection that was used last, if it is to this endpoint and still open.
@@ -171,9 +279,19 @@ impl Transport {
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, Cause> {
+        let tls = self.handshake(endpoint).await?;
+        Connection::start(tls).await.map_err(Cause::Http)
+    }
+
+    async fn handshake(&self, endpoint: &Endpoint) -> Result<TlsStream<TcpStream>, Cause> {
         let address = (endpoint.host(), endpoint.port());
         let late = |step, limit| move |_| Cause::Timeout { step, limit };
         let tcp = async {
+            if let Some(proxies) = &self.proxies
+                && let Some(tcp) = proxies.connect(endpoint).await
+            {
+                return tcp.map_err(Cause::Connect);
+            }
             let addresses = tokio::net::lookup_host(address)
                 .await
                 .map_err(Cause::Resolve)?;
@@ -188,19 +306,36 @@ impl Transport {
         // Requests are single small writes; without it the kernel may hold them back.
         tcp.set_nodelay(true).map_err(Cause::Connect)?;
         let tls = TlsConnector::from(self.tls.clone()).connect(endpoint.server_name(), tcp);
-        let tls = timeout(HANDSHAKE_LIMIT, tls)
+        timeout(HANDSHAKE_LIMIT, tls)
             .await
             .map_err(late("TLS handshake", HANDSHAKE_LIMIT))?
-            .map_err(Cause::of_handshake)?;
-        Connection::start(tls).await.map_err(Cause::Http)
+            .map_err(|error| Cause::of_handshake(error, self.shown.take()))
     }
 }
 
-/// An open connection, closed when dropped.
+/// The value of `Content-Type`, empty if absent or no text.
+pub(super) fn content_type(headers: &http::HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE);
+    let value = value.and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_owned()
+}
+
+/// There is no endpoint.
+fn nobody(call: &Call) -> Error {
+    let none = io::Error::new(io::ErrorKind::NotFound, "there is no server to ask");
+    Error::Connection {
+        request: format!("{} {}", call.method, call.path),
+        source: Cause::Connect(none),
+    }
+}
+
+/// An open connection, closed when the last of its handles is dropped.
 pub(super) struct Connection {
     sender: Sender,
     last_words: LastWords,
-    _driver: AbortOnDropHandle<Result<(), hyper::Error>>,
+    /// Versions of TLS and HTTP, and the cipher suite.
+    protocol: String,
+    driver: Arc<AbortOnDropHandle<Result<(), hyper::Error>>>,
 }
 
 enum Sender {
@@ -210,7 +345,18 @@ enum Sender {
 
 impl Connection {
     async fn start(tls: TlsStream<TcpStream>) -> Result<Self, hyper::Error> {
-        let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+        let session = tls.get_ref().1;
+        let http2 = session.alpn_protocol() == Some(b"h2");
+        let version = session
+            .protocol_version()
+            .and_then(|version| version.as_str());
+        let suite = session.negotiated_cipher_suite().map(|suite| suite.suite());
+        let protocol = format!(
+            "{} {} {}",
+            version.unwrap_or("TLS"),
+            suite.and_then(|suite| suite.as_str()).unwrap_or_default(),
+            if http2 { "HTTP/2" } else { "HTTP/1.1" }
+        );
         let (stream, last_words) = Stream::new(tls);
         let io = TokioIo::new(stream);
         let (sender, driver) = if http2 {
@@ -223,8 +369,22 @@ impl Connection {
         Ok(Self {
             sender,
             last_words,
-            _driver: AbortOnDropHandle::new(driver),
+            protocol,
+            driver: Arc::new(AbortOnDropHandle::new(driver)),
         })
+    }
+
+    /// Another handle, if the protocol lets requests run side by side.
+    fn share(&self) -> Option<Self> {
+        match &self.sender {
+            Sender::Http1(_) => None,
+            Sender::Http2(sender) => Some(Self {
+                sender: Sender::Http2(sender.clone()),
+                last_words: self.last_words.clone(),
+                protocol: self.protocol.clone(),
+                driver: self.driver.clone(),
+            }),
+        }
     }
 
     async fn is_ready(&mut self) -> bool {
@@ -258,9 +418,12 @@ impl Connection {
     }
 
     /// Why something on this connection failed.
-    fn cause(&self, error: hyper::Error) -> Cause {
+    pub(super) fn cause(&self, error: hyper::Error) -> Cause {
         match self.last_words.get() {
-            Some(tls) => Cause::Tls(tls.clone()),
+            Some(tls) => Cause::Tls {
+                error: Box::new(tls.clone()),
+                shown: None,
+            },
             None => Cause::Http(error),
         }
     }

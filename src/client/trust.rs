@@ -3,7 +3,11 @@
 //! Users put the server's own self-signed certificate into the CA file. So a certificate of that file is trusted as an authority
 //! and also as itself, whatever its basic constraints say; its dates and names count either way.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 use rustls::{
     CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -110,36 +114,79 @@ fn in_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidTrust> {
     Ok(certificates)
 }
 
+/// The certificate that a server showed and that was refused: an error of the TLS library does not hold it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shown(Arc<Mutex<Option<Box<CertificateDer<'static>>>>>);
+
+impl Shown {
+    /// The certificate, which is gone then.
+    pub(super) fn take(&self) -> Option<Box<CertificateDer<'static>>> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn put(&self, leaf: CertificateDer<'static>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(leaf));
+    }
+}
+
 /// Judges servers' certificates by a [`Trust`].
 #[derive(Debug)]
 pub(super) struct Verifier {
-    /// `None` if no authority is trusted.
+    /// The authorities of the user's; `None` if there are none.
     chain: Option<Arc<WebPkiServerVerifier>>,
+    /// The system's authorities, once they were needed: reading them takes longer than most commands. `None` if not trusted.
+    system: Option<OnceLock<Option<Arc<WebPkiServerVerifier>>>>,
     /// Trusted as themselves.
     pinned: Vec<CertificateDer<'static>>,
     anyone: bool,
     provider: Arc<CryptoProvider>,
+    shown: Shown,
 }
 
 impl Verifier {
-    pub(super) fn new(trust: Trust, provider: Arc<CryptoProvider>) -> Self {
+    pub(super) fn new(trust: Trust, provider: Arc<CryptoProvider>, shown: Shown) -> Self {
         let (system, pinned, anyone) = match trust {
             Trust::Anyone => (false, Vec::new(), true),
             Trust::Known { system, extra } => (system, extra, false),
         };
-        let mut roots = RootCertStore::empty();
-        if system {
-            // A root that cannot be read makes only its own servers untrusted.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-        roots.add_parsable_certificates(pinned.iter().cloned());
-        let chain = WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone());
         Self {
-            // Fails only for an empty set of roots.
-            chain: chain.build().ok(),
+            chain: verifier(pinned.iter().cloned(), &provider),
+            system: system.then(OnceLock::new),
             pinned,
             anyone,
             provider,
+            shown,
+        }
+    }
+
+    /// The verdict of the user's authorities, else of the system's.
+    fn verify_chain(
+        &self,
+        server: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let ask = |chain: &Option<Arc<WebPkiServerVerifier>>| match chain {
+            Some(chain) => chain.verify_server_cert(server, intermediates, name, &[], now),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        };
+        let verdict = ask(&self.chain);
+        match &self.system {
+            Some(system) if verdict.is_err() => {
+                let roots = system.get_or_init(|| {
+                    // A root that cannot be read makes only its own servers untrusted.
+                    let roots = rustls_native_certs::load_native_certs().certs;
+                    verifier(roots.into_iter(), &self.provider)
+                });
+                match ask(roots) {
+                    Ok(verified) => Ok(verified),
+                    // What the user's own authority says tells more than that the system's are strangers to it.
+                    Err(error) if is_stranger(&error) => verdict,
+                    error => error,
+                }
+            }
+            _ => verdict,
         }
     }
 
@@ -169,25 +216,25 @@ impl ServerCertVerifier for Verifier {
         server: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
-        ocsp: &[u8],
+        _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         if self.anyone {
             return Ok(ServerCertVerified::assertion());
         }
-        let verdict = match &self.chain {
-            Some(chain) => chain.verify_server_cert(server, intermediates, name, ocsp, now),
-            None => Err(CertificateError::UnknownIssuer.into()),
+        let verdict = if self.pinned.iter().any(|pinned| pinned == server) {
+            Self::verify_pinned(server, name, now)
+        } else {
+            self.verify_chain(server, intermediates, name, now)
         };
-        if verdict.is_err() && self.pinned.iter().any(|pinned| pinned == server) {
-            return Self::verify_pinned(server, name, now);
-        }
-        verdict.map_err(|error| match error {
+        verdict.map_err(|error| {
+            self.shown.put(server.clone().into_owned());
             // An authority has the issuer's name and another kind of key: it is not the issuer.
-            rustls::Error::InvalidCertificate(
-                CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
-            ) => CertificateError::UnknownIssuer.into(),
-            other => other,
+            if is_stranger(&error) {
+                CertificateError::UnknownIssuer.into()
+            } else {
+                error
+            }
         })
     }
 
@@ -216,6 +263,29 @@ impl ServerCertVerifier for Verifier {
             .signature_verification_algorithms
             .supported_schemes()
     }
+}
+
+/// A verifier of these authorities, if there are any.
+fn verifier(
+    roots: impl Iterator<Item = CertificateDer<'static>>,
+    provider: &Arc<CryptoProvider>,
+) -> Option<Arc<WebPkiServerVerifier>> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(roots);
+    let builder = WebPkiServerVerifier::builder_with_provider(store.into(), provider.clone());
+    // Fails only for an empty set of roots.
+    builder.build().ok()
+}
+
+/// Whether no authority that is trusted made the certificate.
+fn is_stranger(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer
+                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+        )
+    )
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Decryption of private keys as RFC 1423 has it: the form that the predecessor read and wrote (cli.md 9.5).
 //!
-//! The key comes from the password by rounds of MD5 and is as weak as that sounds; nothing here writes this form.
+//! The key comes from the password by rounds of MD5 and is as weak as that sounds. It is written only when it is asked for by name, for
+//! MinIO, which reads no other form.
 
 use aes::{Aes128, Aes192, Aes256};
 use cbc::{
@@ -57,6 +58,11 @@ fn open<C: BlockCipherDecrypt + KeyInit>(
         .len();
     buffer.truncate(clear);
     Ok(buffer)
+}
+
+/// The key of AES-256 for a password and an initialisation vector.
+pub(super) fn key_of(password: &Secret, iv: &[u8]) -> Zeroizing<Vec<u8>> {
+    derive(password, iv.get(..SALT).unwrap_or(iv), 2 * HASH)
 }
 
 /// `len` bytes of D1 ‖ D2 ‖ …, where each D is the MD5 of the D before, the password and the salt (OpenSSL's `EVP_BytesToKey`).

@@ -7,6 +7,8 @@ use crate::{
 
 /// Arguments of `kes config schema`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes config schema > kes.schema.json")]
 pub(super) struct Args {
     /// Print the page docs/configuration.md instead
     #[arg(long, hide = true)]

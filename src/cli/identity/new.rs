@@ -10,6 +10,7 @@ use std::{
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use super::password::{EncryptArgs, Sealing};
 use crate::{
     apikey::ApiKey,
     certificate::{SelfSigned, Usage},
@@ -32,6 +33,11 @@ const SHORT_LIFE: Duration = Duration::from_hours(30 * 24);
 
 /// Arguments of `kes identity new`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes identity new
+  kes identity new --key private.key --cert public.crt my-app
+  kes identity new --key private.key --cert public.crt --encrypt my-app
+  kes identity new --key server.key --cert server.crt --dns kes.example.org --ip 10.1.2.3 --expiry 365d")]
 #[expect(
     clippy::doc_markdown,
     clippy::struct_excessive_bools,
@@ -56,7 +62,7 @@ pub(super) struct Args {
     #[arg(long)]
     san_localhost: bool,
     /// Life time of the certificate, as 720h or 30d [default: 720h]
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
+    #[arg(long, alias = "time", short_alias = 't', value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
     expiry: Option<Duration>,
     /// For servers only
     #[arg(long, conflicts_with = "client")]
@@ -67,15 +73,17 @@ pub(super) struct Args {
     /// Use the private key of this API key; '-' reads it from standard input
     #[arg(long, value_name = "KEY")]
     from_api_key: Option<String>,
+    #[command(flatten)]
+    encryption: EncryptArgs,
     /// Replace existing files
     #[arg(short, long)]
     force: bool,
+    /// Write files even if nothing else asks for them, as 'kes tool identity new' did
+    #[arg(long, hide = true)]
+    in_files: bool,
     /// Print the API key although it is in the key file
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["encrypt", "legacy_encrypt", "password_file"])]
     show_api_key: bool,
-    /// Print a JSON object
-    #[arg(long)]
-    json: bool,
     /// Print the API key only, or with files the identity only
     #[arg(short, long)]
     quiet: bool,
@@ -119,7 +127,9 @@ pub(super) fn run(mut args: Args, out: &Output) -> Result<(), Error> {
         None => args.report_key(&key, out),
         Some(files) => {
             let certificate = args.certificate(&key)?;
-            write(&files, &key, &certificate, args.force)?;
+            refuse_existing(&files, args.force)?;
+            let sealing = args.encryption.sealing()?;
+            write(&files, &key, sealing.as_ref(), &certificate, args.force)?;
             args.warn(&certificate, out);
             args.report_files(&key, &files, &certificate, out)
         }
@@ -167,6 +177,8 @@ impl Args {
             || !self.dns.is_empty()
             || self.expiry.is_some()
             || self.force
+            || self.encryption.is_given()
+            || self.in_files
             || self.server
             || self.client
     }
@@ -217,7 +229,7 @@ impl Args {
     fn report_key(&self, key: &ApiKey, out: &Output) -> Result<(), Error> {
         let text = key.text();
         let identity = key.identity();
-        if self.json {
+        if out.wants_document() {
             let tail = format!("\",\"identity\":\"{identity}\"}}\n");
             return out.secret(&[b"{\"api_key\":\"", text.expose(), tail.as_bytes()]);
         }
@@ -243,7 +255,7 @@ impl Args {
     ) -> Result<(), Error> {
         let identity = key.identity();
         let shown = self.show_api_key.then(|| key.text());
-        if self.json {
+        if out.wants_document() {
             let report = Report {
                 identity: identity.as_str(),
                 key_file: files.key.display().to_string(),
@@ -252,7 +264,7 @@ impl Args {
                 not_after: rfc3339(certificate.not_after),
             };
             return match shown {
-                None => out.json(&report),
+                None => out.document(&report),
                 Some(text) => {
                     let report = serde_json::to_string(&report);
                     let report = report.map_err(|error| Error::Setup(Box::new(error)))?;
@@ -312,16 +324,34 @@ fn read_key(text: &str) -> Result<ApiKey, Error> {
     ApiKey::parse(text.trim()).map_err(invalid)
 }
 
-/// Writes both files or none.
-fn write(files: &Files, key: &ApiKey, certificate: &SelfSigned, force: bool) -> Result<(), Error> {
-    if !force {
-        for path in [&files.key, &files.cert] {
-            if fs::symlink_metadata(path).is_ok() {
-                return Err(Error::Exists(path.display().to_string()));
-            }
+/// Nothing is asked for, or written, if it cannot be written in the end.
+fn refuse_existing(files: &Files, force: bool) -> Result<(), Error> {
+    for path in [&files.key, &files.cert] {
+        if !force && fs::symlink_metadata(path).is_ok() {
+            return Err(Error::Exists(path.display().to_string()));
         }
     }
-    let private = pem::encode("PRIVATE KEY", key.pkcs8().expose());
+    Ok(())
+}
+
+/// Writes both files or none.
+fn write(
+    files: &Files,
+    key: &ApiKey,
+    sealing: Option<&Sealing>,
+    certificate: &SelfSigned,
+    force: bool,
+) -> Result<(), Error> {
+    let pkcs8 = key.pkcs8();
+    let failed = |error| Error::Setup(Box::new(error));
+    let private = match sealing {
+        None => pem::encode("PRIVATE KEY", pkcs8.expose()),
+        Some(Sealing::Now(password)) => pem::seal(pkcs8.expose(), password).map_err(failed)?,
+        Some(Sealing::Before(password)) => {
+            let text = pem::seal_as_before(pkcs8.expose(), password).map_err(failed)?;
+            Secret::copy_from(text.as_bytes())
+        }
+    };
     let public = pem::encode("CERTIFICATE", &certificate.sign(key)?);
     let private = Pending::write(&files.key, private.expose(), file::PRIVATE)?;
     let public = Pending::write(&files.cert, public.expose(), 0o644)?;

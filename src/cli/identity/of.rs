@@ -7,13 +7,14 @@ use crate::cli::{error::Error, output::Output};
 
 /// Arguments of `kes identity of`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes identity of public.crt
+  kes identity of kes:v1:AAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f
+  openssl s_client -connect kes:7373 </dev/null | kes identity of -")]
 pub(super) struct Args {
     /// API keys or PEM files; '-' reads one from standard input
     #[arg(value_name = "API-KEY|FILE", required = true)]
     sources: Vec<String>,
-    /// Print one JSON object a line: name and identity
-    #[arg(long)]
-    json: bool,
     /// Hash function of the identity; there is only one
     #[arg(long, value_name = "HASH", hide = true, value_parser = ["SHA256", "SHA-256"])]
     hash: Option<String>,
@@ -30,8 +31,8 @@ pub(super) fn run(args: &Args, out: &Output) -> Result<(), Error> {
     let single = args.sources.len() == 1;
     for argument in &args.sources {
         let (name, identity) = source::identity_of(argument)?;
-        if args.json {
-            out.json(&Line {
+        if out.wants_document() {
+            out.document(&Line {
                 name: &name,
                 identity: identity.as_str(),
             })?;

@@ -47,6 +47,20 @@ pub(super) fn identity_of(argument: &str) -> Result<(String, Identity), Error> {
     Ok((argument.to_owned(), identity_of_block(block, argument)?))
 }
 
+/// The identity that an argument names: itself, or that of an API key or of a file.
+pub(super) fn identity(argument: &str) -> Result<String, Error> {
+    let is_hash = Identity::from_text(argument).is_some_and(|identity| identity.is_hash());
+    let is_source = argument == "-"
+        || argument.starts_with(apikey::PREFIX)
+        || ApiKey::parse(argument).is_ok()
+        || Path::new(argument).exists();
+    if is_hash || !is_source {
+        return Ok(argument.to_owned());
+    }
+    let (_, identity) = identity_of(argument)?;
+    Ok(identity.to_string())
+}
+
 /// The PEM blocks of a file's content.
 pub(super) fn blocks(text: &[u8], name: &str) -> Result<Vec<Block>, Error> {
     pem::decode(text).map_err(|error| Error::Invalid(format!("'{name}': {error}")))

@@ -1,5 +1,6 @@
 //! `kes key create`.
 
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{doing, import};
@@ -15,12 +16,25 @@ use crate::{
 
 /// Arguments of `kes key create`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes key create my-key
+  kes key create tenant-1 tenant-2 --if-not-exists")]
 pub(super) struct Args {
     /// Names of the new keys
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
+    /// A key that is there already is no failure
+    #[arg(long)]
+    if_not_exists: bool,
     #[command(flatten)]
     connect: ConnectArgs,
+}
+
+/// What became of a name.
+#[derive(Serialize)]
+struct Report<'a> {
+    name: &'a str,
+    created: bool,
 }
 
 pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Error> {
@@ -31,11 +45,20 @@ pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Er
         {
             out.note("'kes key create NAME KEY' is deprecated, use 'kes key import NAME KEY'");
             let call = session.client.import_key(name, &key, import::AES256);
-            return session.call(doing("import key", name), call).await;
+            session.call(doing("import key", name), call).await?;
+            return import::report(name, out);
         }
         for name in &args.names {
             let call = session.client.create_key(name);
-            session.call(doing("create key", name), call).await?;
+            let outcome = session.call(doing("create key", name), call).await;
+            let created = match outcome {
+                Ok(()) => true,
+                Err(error) if args.if_not_exists && error.code() == "exists" => false,
+                Err(error) => return Err(error),
+            };
+            if out.wants_document() {
+                out.document(&Report { name, created })?;
+            }
         }
         Ok(())
     })

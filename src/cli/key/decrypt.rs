@@ -7,17 +7,24 @@ use super::{
     doing,
 };
 use crate::cli::{
+    completion,
     connect::{self, ConnectArgs},
     error::Error,
     file::{self, Pending},
+    globals::OtherFormat,
     output::Output,
     settings::Environment,
 };
 
 /// Arguments of `kes key decrypt`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes key decrypt my-key CIPHERTEXT
+  kes key decrypt my-key --file ciphertext.base64 --raw
+  kes key decrypt my-key CIPHERTEXT --context-raw bucket/object --output secret.txt")]
 pub(super) struct Args {
     /// Name of the key
+    #[arg(add = completion::keys())]
     name: String,
     /// The ciphertext in base64; '-' or nothing reads it from standard input
     ciphertext: Option<String>,
@@ -29,14 +36,13 @@ pub(super) struct Args {
     file: Option<PathBuf>,
     #[command(flatten)]
     context: ContextArgs,
-    /// Print a JSON object, as always when standard output is no terminal
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: OtherFormat,
     /// Print the plaintext as it is
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "format"])]
     raw: bool,
     /// Write the plaintext as it is to this file, which only its owner can read
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["json", "raw"])]
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["json", "format", "raw"])]
     output: Option<PathBuf>,
     #[command(flatten)]
     connect: ConnectArgs,
@@ -59,7 +65,7 @@ pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Er
     match args.output.as_deref() {
         Some(path) => write(path, plaintext.expose()),
         None if args.raw => out.raw(plaintext.expose()),
-        None => out.bytes(&[("plaintext", plaintext.expose())], "", args.json),
+        None => out.bytes(&[("plaintext", plaintext.expose())], ""),
     }
 }
 

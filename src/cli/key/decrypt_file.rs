@@ -36,9 +36,6 @@ pub(super) struct Args {
     /// Read and verify all of the file, and write nothing
     #[arg(long, conflicts_with = "force")]
     check: bool,
-    /// Print a JSON object about what was written to a file, or checked
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     connect: ConnectArgs,
 }
@@ -77,8 +74,8 @@ pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Er
         let size = job.finish(out, work).await?;
         Ok((header, size))
     })?;
-    if args.json && (args.check || job.to.is_some()) {
-        return out.json(&Report {
+    if out.wants_document() && (args.check || job.to.is_some()) {
+        return out.document(&Report {
             file: job.to.as_deref(),
             key: header.key().as_str(),
             cipher: header.cipher().as_str(),

@@ -2,6 +2,7 @@
 
 use super::{context::ContextArgs, doing};
 use crate::cli::{
+    completion,
     connect::{self, ConnectArgs},
     error::Error,
     output::Output,
@@ -10,17 +11,18 @@ use crate::cli::{
 
 /// Arguments of `kes key dek`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes key dek my-key
+  kes key dek my-key --context-raw bucket/object | jq -r .ciphertext")]
 pub(super) struct Args {
     /// Name of the key
+    #[arg(add = completion::keys())]
     name: String,
     /// The context in base64
     #[arg(value_name = "CONTEXT")]
     bound_to: Option<String>,
     #[command(flatten)]
     context: ContextArgs,
-    /// Print a JSON object, as always when standard output is no terminal
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     connect: ConnectArgs,
 }
@@ -38,5 +40,5 @@ pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Er
         ("plaintext", generated.plaintext.expose()),
         ("ciphertext", &generated.ciphertext),
     ];
-    out.bytes(fields, &generated.version, args.json)
+    out.bytes(fields, &generated.version)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{context::ContextArgs, doing};
 use crate::cli::{
+    completion,
     connect::{self, ConnectArgs},
     error::Error,
     file,
@@ -13,8 +14,12 @@ use crate::cli::{
 
 /// Arguments of `kes key encrypt`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes key encrypt my-key 'a message'
+  kes key encrypt my-key --file secret.txt --context-raw bucket/object | jq -r .ciphertext")]
 pub(super) struct Args {
     /// Name of the key
+    #[arg(add = completion::keys())]
     name: String,
     /// The message, as it is; '-' or nothing reads it from standard input
     message: Option<String>,
@@ -23,9 +28,6 @@ pub(super) struct Args {
     file: Option<PathBuf>,
     #[command(flatten)]
     context: ContextArgs,
-    /// Print a JSON object, as always when standard output is no terminal
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     connect: ConnectArgs,
 }
@@ -41,5 +43,5 @@ pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Er
             .await
     })?;
     let fields: &[(&str, &[u8])] = &[("ciphertext", &encrypted.ciphertext)];
-    out.bytes(fields, &encrypted.version, args.json)
+    out.bytes(fields, &encrypted.version)
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     cli::{
+        completion,
         connect::{self, ConnectArgs},
         error::Error,
         output::Output,
@@ -31,15 +32,13 @@ use crate::{
 )]
 pub(super) struct Args {
     /// Name of the key
+    #[arg(add = completion::keys())]
     name: String,
     #[command(flatten)]
     file: FileArgs,
     /// Cipher of the file; by default the faster one on this computer
     #[arg(long, value_parser = ["AES256", "ChaCha20"])]
     cipher: Option<String>,
-    /// Print a JSON object about what was written to a file
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     connect: ConnectArgs,
 }
@@ -79,7 +78,7 @@ pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Er
         job.finish(out, work).await
     })?;
     match &job.to {
-        Some(file) if args.json => out.json(&Report {
+        Some(file) if out.wants_document() => out.document(&Report {
             file,
             key: name.as_str(),
             cipher: cipher.as_str(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::doing;
 use crate::cli::{
+    completion,
     connect::{self, ConnectArgs},
     error::Error,
     file,
@@ -21,17 +22,15 @@ use crate::cli::{
 )]
 pub(super) struct Args {
     /// Name of the key
+    #[arg(add = completion::keys())]
     name: String,
     /// The message, as it is; '-' or nothing reads it from standard input
     message: Option<String>,
     /// Read the message from this file
     #[arg(long, value_name = "FILE", conflicts_with = "message")]
     file: Option<PathBuf>,
-    /// Print a JSON object, as always when standard output is no terminal
-    #[arg(long)]
-    json: bool,
     /// Print the 32 bytes as they are
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "format"])]
     raw: bool,
     #[command(flatten)]
     connect: ConnectArgs,
@@ -49,9 +48,5 @@ pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Er
     if args.raw {
         return out.raw(answer.hmac.expose());
     }
-    out.bytes(
-        &[("hmac", answer.hmac.expose())],
-        &answer.version,
-        args.json,
-    )
+    out.bytes(&[("hmac", answer.hmac.expose())], &answer.version)
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::{context, doing};
 use crate::{
     cli::{
@@ -21,6 +23,10 @@ pub(super) const AES256: &str = "AES256";
 
 /// Arguments of `kes key import`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes key import my-key --file key.base64
+  openssl rand -base64 32 | kes key import my-key -
+  kes key import my-key --generate --cipher ChaCha20")]
 pub(super) struct Args {
     /// Name of the new key
     name: String,
@@ -48,7 +54,25 @@ pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Er
             .client
             .import_key(&args.name, key.expose(), &args.cipher);
         session.call(doing("import key", &args.name), call).await
-    })
+    })?;
+    if args.key.as_deref().is_some_and(|key| key != "-") {
+        out.note("others on this computer can see a key on the command line; --file or standard input hide it");
+    }
+    report(&args.name, out)
+}
+
+/// Tells programs what was made.
+pub(super) fn report(name: &str, out: &Output) -> Result<(), Error> {
+    #[derive(Serialize)]
+    struct Report<'a> {
+        name: &'a str,
+        imported: bool,
+    }
+    let report = Report {
+        name,
+        imported: true,
+    };
+    out.show(&report, || Ok(()))
 }
 
 impl Args {

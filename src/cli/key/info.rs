@@ -1,24 +1,23 @@
 //! `kes key info`.
 
 use super::doing;
-use crate::{
-    cli::{
-        connect::{self, ConnectArgs},
-        error::Error,
-        output::Output,
-        settings::Environment,
-    },
-    wire::response::timestamp,
+use crate::cli::{
+    completion,
+    connect::{self, ConnectArgs},
+    error::Error,
+    output::Output,
+    settings::Environment,
 };
 
 /// Arguments of `kes key info`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes key info my-key
+  kes key info my-key --json | jq -r .algorithm")]
 pub(super) struct Args {
     /// Name of the key
+    #[arg(add = completion::keys())]
     name: String,
-    /// Print a JSON object
-    #[arg(long)]
-    json: bool,
     /// Show the time in UTC
     #[arg(long)]
     utc: bool,
@@ -32,23 +31,14 @@ pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Er
         let call = session.client.describe_key(&args.name);
         session.call(doing("read key", &args.name), call).await
     })?;
-    if args.json {
-        return out.json(&info);
+    if out.wants_document() {
+        return out.document(&info);
     }
-    let date = if info.created_at == timestamp::none() {
-        String::new()
-    } else {
-        out.time(info.created_at, args.utc)
-    };
-    let fields = [
-        ("Name", info.name.as_str()),
-        ("Algorithm", info.algorithm.as_str()),
-        ("Date", date.as_str()),
-        ("Owner", info.created_by.as_str()),
-    ];
-    let known: Vec<_> = fields
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .collect();
-    out.fields(&known)
+    let date = out.known_time(info.created_at, args.utc);
+    out.known_fields(&[
+        ("Name", &info.name),
+        ("Algorithm", &info.algorithm),
+        ("Date", &date),
+        ("Owner", &info.created_by),
+    ])
 }

@@ -1,34 +1,22 @@
 //! `kes key ls`.
 
-use crate::cli::{
-    connect::{self, ConnectArgs},
-    error::Error,
-    output::Output,
-    settings::Environment,
+use crate::{
+    cli::{error::Error, ls::ListArgs, output::Output, settings::Environment},
+    client::listing::Kind,
 };
 
 /// Arguments of `kes key ls`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes key ls
+  kes key ls 'tenant-*'
+  kes key ls --long --json")]
 pub(super) struct Args {
-    /// Start of the names; a star at its end is allowed
-    #[arg(default_value = "*", hide_default_value = true)]
-    prefix: String,
-    /// Print a JSON array
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    connect: ConnectArgs,
+    list: ListArgs,
 }
 
 pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Error> {
-    let session = args.connect.session(env, out)?;
-    let names = connect::run(async {
-        let call = session.client.list_keys(&args.prefix);
-        session.call("failed to list keys", call).await
-    })?;
-    if args.json {
-        out.json(&names)
-    } else {
-        out.table("Key", &names)
-    }
+    // It has always had its header, also in a pipe.
+    args.list.run(Kind::Keys, true, env, out)
 }

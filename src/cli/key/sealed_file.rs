@@ -13,6 +13,7 @@ use super::stream::StreamError;
 use crate::cli::{
     error::Error,
     file::{self, Pending},
+    globals::OtherFormat,
     output::Output,
 };
 
@@ -28,6 +29,8 @@ pub(super) struct FileArgs {
     /// Write to this file; '-' is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    format: OtherFormat,
     /// Replace an existing file
     #[arg(short, long)]
     force: bool,

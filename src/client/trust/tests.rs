@@ -44,7 +44,11 @@ fn judge(
         system: false,
         extra: trust.iter().map(|der| (*der).clone()).collect(),
     };
-    let verifier = Verifier::new(trust, Arc::new(aws_lc_rs::default_provider()));
+    let verifier = Verifier::new(
+        trust,
+        Arc::new(aws_lc_rs::default_provider()),
+        Shown::default(),
+    );
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let seconds = std::time::Duration::from_secs(at.unix_timestamp().try_into().unwrap());
     let now = UnixTime::since_unix_epoch(seconds);

@@ -23,6 +23,12 @@ pub(crate) struct Cert {
 }
 
 impl Cert {
+    /// A server's certificate for these names.
+    pub(crate) fn server_of(names: &[&str]) -> Self {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        Self::self_signed(&rcgen::PKCS_ED25519, CertificateParams::new(names).unwrap())
+    }
+
     /// A client's, as API keys make them: self-signed, Ed25519.
     pub(crate) fn client() -> Self {
         Self::self_signed(&rcgen::PKCS_ED25519, client_params())

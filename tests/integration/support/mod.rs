@@ -4,6 +4,7 @@
 pub(crate) mod cert;
 pub(crate) mod client;
 pub(crate) mod raw;
+pub(crate) mod recorded;
 pub(crate) mod server;
 
 pub(crate) use cert::Cert;
