@@ -11,6 +11,7 @@ use super::{
     error::Error,
     file,
     output::Output,
+    profile,
     settings::{self, Environment, Given, Password, Proof, ProofFlags},
 };
 use crate::{
@@ -34,6 +35,9 @@ use crate::{
     reason = "these are texts of the help, shown as they are"
 )]
 pub(super) struct ConnectArgs {
+    /// Profile to use, below flags and variables [env: KES_PROFILE]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// Servers to ask [env: KES_SERVER, default: 127.0.0.1:7373]
     #[arg(short, long, value_name = "HOST[:PORT],...")]
     server: Option<String>,
@@ -70,6 +74,9 @@ pub(super) struct ConnectArgs {
     /// Has no effect: there are no enclaves any more
     #[arg(short, long, value_name = "NAME", hide = true)]
     enclave: Option<String>,
+    /// The server is one of the profile's, although it is given here.
+    #[arg(skip)]
+    of_profile: bool,
 }
 
 /// Who is spoken to, and as whom: what hints are made of.
@@ -92,8 +99,43 @@ pub(super) struct Session {
 impl ConnectArgs {
     /// The client that these flags and the environment ask for.
     pub(super) fn session(&self, env: &Environment, out: &Output) -> Result<Session, Error> {
-        let credential = self.credential(env, out)?;
+        let env = &self.above_profile(env)?;
+        let (credential, _) = self.credential(env, out)?;
         self.session_as(Some(credential), env, out)
+    }
+
+    /// The environment, and below it the profile that flags or environment choose.
+    fn above_profile(&self, env: &Environment) -> Result<Environment, Error> {
+        Ok(env.above(profile::chosen(self.profile.as_deref(), env)?))
+    }
+
+    /// The credential, and the flag or variable that it comes from.
+    pub(super) fn who(
+        &self,
+        env: &Environment,
+        out: &Output,
+    ) -> Result<(Credential, &'static str), Error> {
+        self.credential(&self.above_profile(env)?, out)
+    }
+
+    /// A client that proves itself with what [`Self::who`] found: an API key on standard input is read once.
+    pub(super) fn session_with(
+        &self,
+        credential: Credential,
+        env: &Environment,
+        out: &Output,
+    ) -> Result<Session, Error> {
+        self.session_as(Some(credential), &self.above_profile(env)?, out)
+    }
+
+    /// Which servers are trusted.
+    pub(super) fn trusted(&self, env: &Environment) -> Result<Trust, Error> {
+        self.trust(&self.above_profile(env)?)
+    }
+
+    /// The servers that flags, environment and profile name, and where they are named.
+    pub(super) fn named(&self, env: &Environment) -> Result<(Vec<Endpoint>, &'static str), Error> {
+        self.endpoints(&self.above_profile(env)?)
     }
 
     /// Arguments that ask once and wait no longer than this.
@@ -118,7 +160,7 @@ impl ConnectArgs {
             insecure: true,
             ..self.clone()
         };
-        look.session_as(None, env, out)
+        look.session_as(None, &look.above_profile(env)?, out)
     }
 
     /// The same, but without a credential if none is given: for routes that may be open to everybody.
@@ -127,8 +169,9 @@ impl ConnectArgs {
         env: &Environment,
         out: &Output,
     ) -> Result<Session, Error> {
+        let env = &self.above_profile(env)?;
         match self.credential(env, out) {
-            Ok(credential) => self.session_as(Some(credential), env, out),
+            Ok((credential, _)) => self.session_as(Some(credential), env, out),
             Err(Error::Stranger) => self.session_as(None, env, out),
             Err(error) => Err(error),
         }
@@ -136,12 +179,13 @@ impl ConnectArgs {
 
     /// A client of each server of the list alone.
     pub(super) fn sessions(&self, env: &Environment, out: &Output) -> Result<Vec<Session>, Error> {
-        let (endpoints, _) = self.endpoints(env)?;
+        let (endpoints, origin) = self.named(env)?;
         endpoints
             .iter()
             .map(|endpoint| {
                 let alone = Self {
                     server: Some(endpoint.to_string()),
+                    of_profile: origin == settings::PROFILE,
                     ..self.clone()
                 };
                 alone.session(env, out)
@@ -150,10 +194,7 @@ impl ConnectArgs {
     }
 
     /// The servers that these flags and the environment name, and where they are named.
-    pub(super) fn endpoints(
-        &self,
-        env: &Environment,
-    ) -> Result<(Vec<Endpoint>, &'static str), Error> {
+    fn endpoints(&self, env: &Environment) -> Result<(Vec<Endpoint>, &'static str), Error> {
         let servers = settings::servers(self.server.as_deref(), env);
         let invalid = |source| Error::Endpoint {
             origin: servers.origin.to_owned(),
@@ -248,7 +289,11 @@ impl ConnectArgs {
         })
     }
 
-    fn credential(&self, env: &Environment, out: &Output) -> Result<Credential, Error> {
+    fn credential(
+        &self,
+        env: &Environment,
+        out: &Output,
+    ) -> Result<(Credential, &'static str), Error> {
         let flags = ProofFlags {
             api_key: self.api_key()?,
             certificate: self.client_cert.clone(),
@@ -258,7 +303,8 @@ impl ConnectArgs {
             Proof::ApiKey(given) => {
                 let key = ApiKey::parse(given.value.trim())
                     .map_err(|error| Error::Proof(format!("{}: {error}", given.origin)))?;
-                Ok(Credential::from_api_key(&key, Clock::system().now_utc())?)
+                let credential = Credential::from_api_key(&key, Clock::system().now_utc())?;
+                Ok((credential, given.origin))
             }
             Proof::Files { certificate, key } => {
                 for given in [&certificate, &key] {
@@ -271,24 +317,32 @@ impl ConnectArgs {
                 }
                 let (chain, private) = (read(&certificate)?, read(&key)?);
                 let password = self.password(env)?;
-                Credential::from_pem(&chain, &private, password.as_ref()).map_err(|source| {
-                    Error::Credential {
-                        certificate: certificate.value.to_string(),
-                        key: key.value.to_string(),
-                        source,
-                    }
-                })
+                let credential = Credential::from_pem(&chain, &private, password.as_ref());
+                let credential = credential.map_err(|source| Error::Credential {
+                    certificate: certificate.value.to_string(),
+                    key: key.value.to_string(),
+                    source,
+                })?;
+                Ok((credential, certificate.origin))
             }
         }
     }
 
     fn trust(&self, env: &Environment) -> Result<Trust, Error> {
-        if self.insecure {
+        // A profile's trust holds for its own servers only.
+        let server = settings::servers(self.server.as_deref(), env);
+        let own = env
+            .profile()
+            .filter(|_| self.of_profile || server.origin == settings::PROFILE);
+        if self.insecure || own.is_some_and(|profile| profile.insecure) {
             return Ok(Trust::Anyone);
         }
-        let extra = match settings::ca(self.ca.as_deref(), env) {
+        let ca_only = self.ca_only || own.is_some_and(|profile| profile.ca_only);
+        let ca = settings::ca(self.ca.as_deref(), env);
+        let ca = ca.or_else(|| Some(settings::given(own?.ca.clone()?, settings::PROFILE)));
+        let extra = match ca {
             Some(path) => trust::certificates_at(Path::new(path.value.as_str()))?,
-            None if self.ca_only => {
+            None if ca_only => {
                 return Err(Error::Usage(
                     "--ca-only needs --ca PATH or KES_CA".to_owned(),
                 ));
@@ -296,7 +350,7 @@ impl ConnectArgs {
             None => Vec::new(),
         };
         Ok(Trust::Known {
-            system: !self.ca_only,
+            system: !ca_only,
             extra,
         })
     }

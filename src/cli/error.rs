@@ -48,6 +48,9 @@ pub(super) enum Error {
     /// A file that must not exist does.
     #[error("the file '{0}' exists")]
     Exists(String),
+    /// Others can read or change a file that is the user's alone.
+    #[error("'{path}' is not used: {reason}")]
+    Exposed { path: String, reason: String },
     /// The file system says no.
     #[error("cannot {doing} '{path}'")]
     File {
@@ -135,7 +138,7 @@ impl Error {
         match self {
             Self::Call { source, .. } => code_of_call(source),
             Self::Credential { .. } | Self::Proof(_) | Self::Stranger => "credentials",
-            Self::Endpoint { .. } | Self::Setup(_) => "config",
+            Self::Endpoint { .. } | Self::Exposed { .. } | Self::Setup(_) => "config",
             Self::Exists(_) => "exists",
             Self::Server(_) | Self::Unhealthy(_) => "server",
             Self::Usage(_) | Self::Retired { .. } => "usage",
@@ -202,6 +205,9 @@ impl Error {
             Self::Unknown { near, .. } => near
                 .as_ref()
                 .map(|near| format!("'{near}' is a subcommand: is it meant?")),
+            Self::Exposed { path, .. } => Some(format!(
+                "make it yours alone: chown \"$USER\" '{path}' && chmod 600 '{path}'"
+            )),
             Self::Exists(_) => Some("use --force to replace it".to_owned()),
             Self::Stranger => Some(
                 "set KES_API_KEY, or KES_CLIENT_KEY and KES_CLIENT_CERT, or use --api-key; 'kes identity new' makes one"

@@ -18,6 +18,7 @@ mod info;
 mod new;
 mod of;
 mod password;
+mod rotate;
 mod source;
 
 /// Arguments of `kes identity`.
@@ -37,6 +38,8 @@ enum Command {
     New(new::Args),
     /// Show the identity of API keys, certificates and keys
     Of(of::Args),
+    /// Make a new key pair beside the one in use, and let it take its place
+    Rotate(rotate::Args),
     /// Show what a server knows of an identity
     Info(info::Args),
     /// List identities
@@ -60,6 +63,7 @@ pub(super) fn run(args: Args, env: &Environment, out: &Output) -> Result<(), Err
     match (args.command, args.source) {
         (Some(Command::New(args)), _) => new::run(args, out),
         (Some(Command::Of(args)), _) => of::run(&args, out),
+        (Some(Command::Rotate(args)), _) => rotate::run(&args, out),
         (Some(Command::Info(args)), _) => info::run(&args, env, out),
         (Some(Command::Ls(args)), _) => args.list.run(Kind::Identities, true, env, out),
         (Some(Command::Retired(command)), _) => command.run(out),

@@ -17,6 +17,7 @@ mod completion;
 mod config;
 mod confirm;
 mod connect;
+mod doctor;
 mod duration;
 mod error;
 mod file;
@@ -24,6 +25,7 @@ mod globals;
 mod hint;
 mod identity;
 mod key;
+mod keystore;
 mod legacy;
 mod log;
 mod ls;
@@ -31,12 +33,17 @@ mod man;
 mod metric;
 mod output;
 mod policy;
+mod profile;
+mod ready;
 mod retired;
+mod schema;
 mod server;
 mod settings;
 mod status;
+mod top;
 mod update;
 mod version;
+mod whoami;
 
 /// Exit code of a command line that makes no sense.
 const MISUSED: u8 = 2;
@@ -86,12 +93,27 @@ enum Command {
     Config(config::Args),
     /// Look at the certificates of servers
     Cert(cert::Args),
+    /// Show whom servers take this client for, and what it may do
+    Whoami(whoami::Args),
+    /// Keep servers and credentials under names
+    Profile(profile::Args),
     /// Show the logs of a server as they are written
     Log(log::Args),
     /// Show how a server is
     Status(status::Args),
+    /// Ask whether a server can serve
+    #[command(visible_alias = "ping")]
+    Ready(ready::Args),
+    /// Find out why a client and a server do not get along
+    Doctor(doctor::Args),
+    /// Watch a server at work
+    Top(top::Args),
     /// Show the figures of a server
     Metric(metric::Args),
+    /// Look into a keystore without a server
+    Keystore(keystore::Args),
+    /// Describe what --json prints
+    Schema(schema::Args),
     /// Tell how to get another release
     Update(update::Args),
     /// Print the completion script of a shell
@@ -119,10 +141,17 @@ fn dispatch(command: Command, env: &Environment, out: &Output) -> Result<(), Err
         Command::Policy(args) => policy::run(args, env, out),
         Command::Identity(args) => identity::run(args, env, out),
         Command::Cert(args) => cert::run(&args, env, out),
+        Command::Whoami(args) => whoami::run(&args, env, out),
+        Command::Profile(args) => profile::run(&args, env, out),
         Command::Log(args) => log::run(&args, env, out),
         Command::Config(args) => config::run(&args, out),
         Command::Status(args) => status::run(&args, env, out),
+        Command::Ready(args) => ready::run(&args, env, out),
+        Command::Doctor(args) => doctor::run(&args, env, out),
+        Command::Top(args) => top::run(&args, env, out),
         Command::Metric(args) => metric::run(&args, env, out),
+        Command::Keystore(args) => keystore::run(&args, out),
+        Command::Schema(args) => schema::run(&args, out),
         Command::Update(_) => update::run(env, out),
         Command::Completion(args) => completion::run(&args, out),
         Command::Man(args) => man::run(&args, Cli::command(), out),

@@ -118,6 +118,11 @@ impl Output {
         self.format.map_or(!self.out.terminal, Format::is_document)
     }
 
+    /// Whether notes and prose are left out.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether the user wants to see what goes over the wire.
     pub(super) fn is_verbose(&self) -> bool {
         self.verbose

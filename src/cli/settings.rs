@@ -1,4 +1,4 @@
-//! Where a client command finds its server and its credential: flags, then the environment in tiers (cli.md 2.1).
+//! Where a client command finds its server and its credential: flags, then the environment in tiers (cli.md 2.1), then a profile.
 //!
 //! A flag beats every variable and a higher tier a lower one, as a set: a pair of files for this tool does not conflict with an API
 //! key that is meant for the object store on the same host. An empty value counts as unset.
@@ -6,16 +6,18 @@
 use std::{
     collections::HashMap,
     ffi::{OsStr, OsString},
+    path::Path,
 };
 
 use zeroize::Zeroizing;
 
-use super::error::Error;
+use super::{error::Error, file, profile::Profile};
 use crate::client::proxy::Proxies;
 
 /// The environment's variables, or a test's. The one place of the command line that reads the environment.
 pub(super) struct Environment {
     variables: HashMap<OsString, OsString>,
+    profile: Option<Profile>,
 }
 
 impl Environment {
@@ -23,6 +25,7 @@ impl Environment {
     pub(super) fn of_process() -> Self {
         Self {
             variables: std::env::vars_os().collect(),
+            profile: None,
         }
     }
 
@@ -32,7 +35,21 @@ impl Environment {
         let owned = |(name, value): &(&str, &str)| (name.into(), value.into());
         Self {
             variables: variables.iter().map(owned).collect(),
+            profile: None,
         }
+    }
+
+    /// The same variables, and below them a profile.
+    pub(super) fn above(&self, profile: Option<Profile>) -> Self {
+        Self {
+            variables: self.variables.clone(),
+            profile,
+        }
+    }
+
+    /// The profile below the variables.
+    pub(super) fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
     }
 
     /// The value of a variable that is set and not empty.
@@ -82,6 +99,8 @@ const CERT_FILE: &[&[&str]] = &[
     &["MINIO_KES_CLIENT_CERT", "MINIO_KMS_KES_CERT_FILE"],
     &["KES_CLIENT_TLS_CERT_FILE"],
 ];
+/// What is below all variables.
+pub(super) const PROFILE: &str = "the profile";
 /// Variables of the last tier, which are deprecated.
 pub(super) const DEPRECATED: &[&str] = &["KES_CLIENT_TLS_KEY_FILE", "KES_CLIENT_TLS_CERT_FILE"];
 
@@ -91,6 +110,7 @@ pub(super) fn servers(flag: Option<&str>, env: &Environment) -> Given {
     let variables = ["MINIO_KES_SERVER", "KES_SERVER", "MINIO_KMS_KES_ENDPOINT"];
     flag.map(|value| given(value.to_owned(), "--server"))
         .or_else(|| first(&variables, env))
+        .or_else(|| of_profile(env, |profile| profile.server.as_ref()))
         .unwrap_or_else(|| given("127.0.0.1:7373".to_owned(), "the default"))
 }
 
@@ -117,19 +137,23 @@ pub(super) fn proof(flags: ProofFlags, env: &Environment) -> Result<Proof, Error
     let tiers = |names: &[&[&'static str]]| -> Vec<Option<Given>> {
         names.iter().map(|names| first(names, env)).collect()
     };
-    let with_flag = |flag: Option<Given>, names| {
+    let with_flag = |flag: Option<Given>, names, profile| {
         let mut all = vec![flag.filter(|given| !given.value.is_empty())];
         all.extend(tiers(names));
+        all.push(profile);
         all
     };
-    let api_keys = with_flag(flags.api_key, API_KEY);
+    let key_file = of_profile(env, |profile| profile.api_key_file.as_ref());
+    let api_keys = with_flag(flags.api_key, API_KEY, key_file);
     let mut keys = with_flag(
         flags.key.map(|value| given(value, "--client-key")),
         KEY_FILE,
+        of_profile(env, |profile| profile.client_key.as_ref()),
     );
     let mut certificates = with_flag(
         flags.certificate.map(|value| given(value, "--client-cert")),
         CERT_FILE,
+        of_profile(env, |profile| profile.client_cert.as_ref()),
     );
     for (tier, api_key) in api_keys.into_iter().enumerate() {
         let file = [&keys, &certificates]
@@ -137,6 +161,11 @@ pub(super) fn proof(flags: ProofFlags, env: &Environment) -> Result<Proof, Error
             .find_map(|files| files.get(tier)?.as_ref());
         match (api_key, file) {
             (None, None) => {}
+            (Some(path), None) if path.origin == PROFILE => {
+                let text = file::read(Path::new(path.value.as_str()))?;
+                let key = std::str::from_utf8(&text).unwrap_or("?").trim();
+                return Ok(Proof::ApiKey(given(key.to_owned(), PROFILE)));
+            }
             (Some(api_key), None) => return Ok(Proof::ApiKey(api_key)),
             (Some(api_key), Some(file)) => {
                 let (one, other) = (api_key.origin, file.origin);
@@ -178,8 +207,17 @@ pub(super) fn key_password(flag: Option<&str>, env: &Environment) -> Option<Pass
             &["KES_CLIENT_KEY_PASSWORD", "MINIO_KMS_KES_KEY_PASSWORD"],
             env,
         )
-        .map(Password::Is),
+        .map(Password::Is)
+        .or_else(|| {
+            of_profile(env, |profile| profile.key_password_file.as_ref()).map(Password::In)
+        }),
     }
+}
+
+/// What the profile says, if there is one and it says anything.
+fn of_profile(env: &Environment, pick: impl Fn(&Profile) -> Option<&String>) -> Option<Given> {
+    let value = pick(env.profile()?)?;
+    Some(given(value.clone(), PROFILE))
 }
 
 /// A password, or where it is.

@@ -8,7 +8,11 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rustls::{client::ResolvesClientCert, crypto::aws_lc_rs, sign::SingleCertAndKey};
+use rustls::{
+    client::{ResolvesClientCert, danger::ServerCertVerifier},
+    crypto::{CryptoProvider, aws_lc_rs},
+    sign::SingleCertAndKey,
+};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::Mutex;
 
@@ -39,6 +43,7 @@ pub mod error;
 pub mod follow;
 pub mod listing;
 mod order;
+pub mod probe;
 pub mod proxy;
 mod stream;
 mod transport;
@@ -141,21 +146,7 @@ impl Client {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let shown = Shown::default();
         let verifier = Verifier::new(settings.trust, provider.clone(), shown.clone());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(Error::Setup)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
-        let mut config = match settings.credential {
-            // Sent even if the server names other issuers: an API key's certificate is its own issuer.
-            Some(credential) => {
-                let certified = SingleCertAndKey::from(credential.certified);
-                let resolver: Arc<dyn ResolvesClientCert> = Arc::new(certified);
-                config.with_client_cert_resolver(resolver)
-            }
-            None => config.with_no_client_auth(),
-        };
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let config = tls_config(Arc::new(verifier), settings.credential, provider)?;
         Ok(Self {
             transport: Transport {
                 order: Order::of(&settings.endpoints),
@@ -313,6 +304,30 @@ impl Client {
         };
         answer::success(reply, &call)
     }
+}
+
+/// How connections are encrypted, and what proves each side to the other.
+fn tls_config(
+    verifier: Arc<dyn ServerCertVerifier>,
+    credential: Option<Credential>,
+    provider: Arc<CryptoProvider>,
+) -> Result<rustls::ClientConfig, Error> {
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(Error::Setup)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match credential {
+        // Sent even if the server names other issuers: an API key's certificate is its own issuer.
+        Some(credential) => {
+            let certified = SingleCertAndKey::from(credential.certified);
+            let resolver: Arc<dyn ResolvesClientCert> = Arc::new(certified);
+            config.with_client_cert_resolver(resolver)
+        }
+        None => config.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 fn get(path: String) -> Call {

@@ -344,7 +344,7 @@ enum Sender {
 }
 
 impl Connection {
-    async fn start(tls: TlsStream<TcpStream>) -> Result<Self, hyper::Error> {
+    pub(super) async fn start(tls: TlsStream<TcpStream>) -> Result<Self, hyper::Error> {
         let session = tls.get_ref().1;
         let http2 = session.alpn_protocol() == Some(b"h2");
         let version = session
@@ -394,7 +394,11 @@ impl Connection {
         }
     }
 
-    async fn send(&mut self, to: &Endpoint, call: &Call) -> Result<Response<Incoming>, Cause> {
+    pub(super) async fn send(
+        &mut self,
+        to: &Endpoint,
+        call: &Call,
+    ) -> Result<Response<Incoming>, Cause> {
         let request = Request::builder().method(call.method).header(
             header::USER_AGENT,
             concat!("kes/", env!("CARGO_PKG_VERSION")),

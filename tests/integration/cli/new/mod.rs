@@ -11,7 +11,15 @@ use tempfile::TempDir;
 
 use crate::support::{Cert, Server, Setup};
 
+mod doctor;
+mod keystore;
+mod profile;
+mod rotate;
+mod schema;
 mod sealed_file;
+mod top;
+mod validate;
+mod whoami;
 
 /// How a run ended; its output as it is.
 #[derive(Debug)]
