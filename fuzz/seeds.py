@@ -11,6 +11,8 @@ import pathlib
 
 FUZZ = pathlib.Path(__file__).resolve().parent
 TESTS = FUZZ.parent / "tests/integration"
+# CRC-32C of the header below that carries it.
+CRC32C = bytes.fromhex("2fb7c31d")
 ED25519_PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
 
 
@@ -109,6 +111,21 @@ def file():
     yield b"\x89PNG\r\n\x1a\n"
 
 
+def forwarded():
+    golden = TESTS / "proxy/golden"
+    cert = (golden / "client.crt").read_bytes().strip()
+    base64_der = (golden / "haproxy.txt").read_bytes().strip()
+    yield (golden / "nginx.txt").read_bytes().strip()
+    yield base64_der
+    yield b":" + base64_der + b":"
+    yield cert.replace(b"\n", b" ")
+    yield cert.replace(b"\n", b"%0d%0A").replace(b"N C", b"N+C").replace(b"D C", b"D+C")
+    yield b"-----BEGIN CERTIFICATE-----AQ==-----END CERTIFICATE-----"
+    yield b"-----BEGIN%20CERTIFICATE-----%0A-----END%20CERTIFICATE-----"
+    yield b":AQ==:"
+    yield b"%"
+
+
 def name():
     for vector in vectors("names")["vectors"]:
         yield vector["text"].encode()
@@ -142,6 +159,27 @@ def policy():
         for path in list(vector["requests"])[:2]:
             yield "\n".join([path, *rules]).encode()
     yield b"a]/b\n[a-z\\]]?*\n![^a]\\*"
+
+
+def proxy_protocol():
+    def v2(command, family, block):
+        return b"\r\n\r\n\0\r\nQUIT\n" + bytes([command, family]) + len(block).to_bytes(2, "big") + block
+
+    tcp4 = bytes([192, 0, 2, 1, 10, 0, 0, 9, 0xDE, 0xAD, 0x1C, 0xCD])
+    tcp6 = bytes([0x20, 1, 13, 0xB8, *[0] * 11, 1, *[0] * 15, 1, 1, 0xBB, 0x1C, 0xCD])
+    yield b"PROXY TCP4 192.0.2.1 10.0.0.9 57005 7373\r\n\x16\x03\x01"
+    yield b"PROXY TCP6 2001:db8::1 ::1 443 7373\r\n"
+    yield b"PROXY UNKNOWN ffff::1 ::1 1 2\r\n"
+    yield b"PROXY UNKNOWN\r\n"
+    yield v2(0x21, 0x11, tcp4) + b"\x16\x03\x01"
+    yield v2(0x21, 0x21, tcp6)
+    yield v2(0x21, 0x11, tcp4 + b"\x04\0\x02\0\0\x02\0\x03kes")
+    # With a checksum that is right, and one that is not.
+    yield v2(0x21, 0x11, tcp4 + b"\x03\0\x04" + CRC32C)
+    yield v2(0x21, 0x11, tcp4 + b"\x03\0\x04\0\0\0\0")
+    yield v2(0x20, 0x00, b"")
+    yield v2(0x21, 0x00, b"")
+    yield v2(0x21, 0x31, bytes(216))
 
 
 def request_path():
@@ -183,9 +221,11 @@ TARGETS = {
     "ciphertext": ciphertext,
     "config": config,
     "file": file,
+    "forwarded": forwarded,
     "name": name,
     "pem": pem_files,
     "policy": policy,
+    "proxy_protocol": proxy_protocol,
     "request_body": request_body,
     "request_path": request_path,
     "sealed": sealed,

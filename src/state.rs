@@ -4,12 +4,15 @@
 //! A request takes one snapshot when it begins and uses no other, so it never sees half a change.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
+use http::HeaderName;
+use ipnet::IpNet;
 use time::OffsetDateTime;
 
 use crate::{
@@ -35,6 +38,15 @@ pub struct Assigned {
     pub policy: Arc<Policy>,
 }
 
+/// Who forwards certificates of clients, and how. There is at least one.
+#[derive(Clone, Debug)]
+pub struct Proxies {
+    /// Whose forwarded certificates are believed.
+    pub identities: HashSet<Identity>,
+    /// The header that holds them.
+    pub header: HeaderName,
+}
+
 /// One snapshot of the server.
 pub struct State {
     /// Who may do everything.
@@ -43,6 +55,10 @@ pub struct State {
     pub policies: BTreeMap<PolicyName, Arc<Policy>>,
     /// Who has which policy.
     pub identities: HashMap<Identity, Assigned>,
+    /// The TLS proxies, if there are any.
+    pub proxies: Option<Proxies>,
+    /// Load balancers that send the PROXY protocol.
+    pub balancers: Vec<IpNet>,
     /// The keys.
     pub keys: Arc<Keyring>,
     /// Settings of the routes, in the order of the route table.
@@ -58,6 +74,15 @@ pub struct State {
 }
 
 impl State {
+    /// Whether a connection from `ip` begins with a header of the PROXY protocol.
+    pub fn is_balancer(&self, ip: IpAddr) -> bool {
+        // A dual-stack listener shows IPv4 clients as mapped addresses.
+        !self.balancers.is_empty() && {
+            let ip = ip.to_canonical();
+            self.balancers.iter().any(|network| network.contains(&ip))
+        }
+    }
+
     /// How long the process has been up.
     pub fn uptime(&self) -> Duration {
         self.clock.elapsed()

@@ -5,6 +5,7 @@
 
 use hyper::StatusCode;
 
+use super::forwarded::Refusal;
 use crate::{identity::ChainError, keyring, secret::NoRandomness};
 
 /// What a client is told.
@@ -33,6 +34,9 @@ pub enum Error {
     /// The key exists already.
     #[error("key already exists")]
     Exists,
+    /// What a TLS proxy forwards, or somebody in its place, is not accepted.
+    #[error(transparent)]
+    Forwarded(#[from] Refusal),
     /// The HMAC key of an import has the wrong length.
     #[error("invalid HMAC key size: expected 32 bytes")]
     HmacKeySize,
@@ -158,6 +162,7 @@ impl Error {
             | Self::Path
             | Self::TooMany => StatusCode::BAD_REQUEST,
             Self::Denied => StatusCode::FORBIDDEN,
+            Self::Forwarded(refusal) => refusal.status(),
             Self::NoRoute | Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Cipher(_) | Self::HmacKeySize | Self::KeySize(_) => StatusCode::NOT_ACCEPTABLE,
@@ -179,6 +184,7 @@ impl Error {
     pub fn old_text(&self) -> Option<&'static str> {
         match self {
             Self::Denied => Some("prohibited by policy"),
+            Self::Forwarded(refusal) if refusal.is_denial() => Some("prohibited by policy"),
             Self::Exists => Some("key does already exist"),
             _ => None,
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 mod auth;
 mod body;
 mod error;
+mod forwarded;
 mod identity;
 mod key;
 mod log;
@@ -18,6 +19,7 @@ mod takes;
 pub use auth::{Auth, Permit};
 pub use body::Body;
 pub use error::{Error, Named};
+pub use forwarded::{Judge, Refusal};
 pub use route::{Call, Method, Reply, Route, serve};
 pub use takes::Takes;
 

@@ -5,11 +5,10 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hyper::StatusCode;
 
-use super::{error::Error, route::Route};
+use super::{error::Error, forwarded::Caller, route::Route};
 use crate::{
     state::State,
     telemetry::{Active, AuditEvent, Level, Request, Telemetry, chain},
-    tls::Peer,
 };
 
 /// Status under which a request is recorded whose client went away before there was an answer.
@@ -18,7 +17,7 @@ const CLIENT_GONE: u16 = 499;
 /// What happened to one request. Dropped unfinished, the client has gone away.
 pub(super) struct Record<'a> {
     state: &'a State,
-    peer: &'a Peer,
+    caller: &'a Caller<'a>,
     route: &'static Route,
     method: &'a str,
     path: &'a str,
@@ -31,14 +30,14 @@ impl<'a> Record<'a> {
     /// Opens the record of a request that just reached `route` under the canonical `path`.
     pub(super) fn open(
         state: &'a State,
-        peer: &'a Peer,
+        caller: &'a Caller<'a>,
         route: &'static Route,
         method: &'a str,
         path: &'a str,
     ) -> Self {
         Self {
             state,
-            peer,
+            caller,
             route,
             method,
             path,
@@ -65,6 +64,7 @@ impl<'a> Record<'a> {
     pub(super) fn failed(&mut self, error: &Error) {
         let status = error.status();
         let level = match error {
+            Error::Forwarded(refusal) => refusal.level(),
             Error::NotReady { .. } => Level::WARN,
             _ if status.is_server_error() && !matches!(error, Error::Retired) => Level::ERROR,
             _ => Level::DEBUG,
@@ -74,12 +74,21 @@ impl<'a> Record<'a> {
             let request = Request {
                 method: self.method,
                 path: self.path,
-                ip: Some(self.peer.ip()),
+                ip: Some(self.caller.recorded().ip()),
                 identity: self.identity(),
             };
-            log.log(level, &chain(error), Some(request));
+            let mut message = match error {
+                Error::Forwarded(refusal) => refusal.reason(),
+                error => chain(error),
+            };
+            self.caller.push_proxy(&mut message);
+            log.log(level, &message, Some(request));
         }
-        self.close(status.as_u16(), &error.to_string());
+        let message = match error {
+            Error::Forwarded(refusal) => refusal.reason(),
+            error => error.to_string(),
+        };
+        self.close(status.as_u16(), &message);
     }
 
     /// Who reads the stream that this request was answered with.
@@ -88,13 +97,14 @@ impl<'a> Record<'a> {
             telemetry: self.state.telemetry.clone(),
             method: self.method.to_owned(),
             path: self.path.to_owned(),
-            ip: self.peer.ip(),
+            ip: self.caller.recorded().ip(),
             identity: self.identity().map(str::to_owned),
         }
     }
 
     fn identity(&self) -> Option<&str> {
-        self.peer
+        self.caller
+            .recorded()
             .identity()
             .ok()
             .map(crate::identity::Identity::as_str)
@@ -109,7 +119,7 @@ impl<'a> Record<'a> {
         if self.route.audited {
             let event = || AuditEvent {
                 time: self.state.clock.now_utc(),
-                ip: Some(self.peer.ip()),
+                ip: Some(self.caller.recorded().ip()),
                 method: self.method,
                 path: self.path,
                 identity: self.identity(),

@@ -23,6 +23,7 @@ use super::{
     auth::{Auth, Permit, authorize},
     body::{self, Body, RequestBody},
     error::Error,
+    forwarded::{Caller, Judge},
     path::{Odd, Path},
     record::Record,
     takes::Takes,
@@ -264,10 +265,16 @@ impl Reply {
     }
 }
 
-/// Answers one request.
-pub async fn serve(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+/// Answers one request of a connection with `peer` at its other end. `judge` is asked about certificates that proxies forward.
+pub async fn serve(
+    shared: &Shared,
+    peer: &Peer,
+    judge: &Judge<'_>,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let state = shared.current();
     let (head, mut incoming) = request.into_parts();
+    let caller = Caller::of(&state, peer, &head.headers, judge);
     if let Some(response) = refuse_unroutable(&head) {
         return response;
     }
@@ -276,7 +283,7 @@ pub async fn serve(shared: &Shared, peer: &Peer, request: Request<Incoming>) -> 
     };
     let (mut response, in_time) = match find(&path) {
         Err(error) => (into_response(&error, state.compat), true),
-        Ok(found) => answer(&state, peer, &head, &mut incoming, &found).await,
+        Ok(found) => answer(&state, &caller, &head, &mut incoming, &found).await,
     };
     // A client that waits for "100 Continue" sends no body once it has its answer. One whose time is over has no more of it for the
     // rest of its body.
@@ -309,13 +316,13 @@ fn without_body(mut response: Response<Body>) -> Response<Body> {
 /// Answers a request that has reached a route. False if its time was over.
 async fn answer(
     state: &State,
-    peer: &Peer,
+    caller: &Caller<'_>,
     head: &Parts,
     incoming: &mut Incoming,
     found: &Found<'_>,
 ) -> (Response<Body>, bool) {
     let Found { route, .. } = found;
-    let mut record = Record::open(state, peer, route, head.method.as_str(), &found.path);
+    let mut record = Record::open(state, caller, route, head.method.as_str(), &found.path);
     let settings = state
         .routes
         .get(found.index)
@@ -324,7 +331,7 @@ async fn answer(
             timeout: route.timeout,
             skip_auth: false,
         });
-    let work = attempt(state, peer, head, incoming, found, settings, &mut record);
+    let work = attempt(state, caller, head, incoming, found, settings, &mut record);
     let outcome = match settings.timeout {
         None => work.await,
         Some(limit) => tokio::time::timeout(limit, work)
@@ -352,7 +359,7 @@ async fn answer(
 /// The checks of api.md 5.1 in their order, then the handler.
 async fn attempt(
     state: &State,
-    peer: &Peer,
+    caller: &Caller<'_>,
     head: &Parts,
     incoming: &mut Incoming,
     found: &Found<'_>,
@@ -360,6 +367,7 @@ async fn attempt(
     record: &mut Record<'_>,
 ) -> Result<Reply, Error> {
     let route = found.route;
+    let peer = caller.admitted(settings.skip_auth)?;
     if !route.method.takes(&head.method) {
         return Err(Error::Method {
             received: head.method.to_string(),

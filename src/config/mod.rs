@@ -107,8 +107,7 @@ pub struct Tls {
 /// `tls.proxy`.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Whose forwarded certificates are believed; each once, and none of them the admin or in a policy. Empty until proxies are
-    /// supported.
+    /// Whose forwarded certificates are believed; each once, and none of them the admin or in a policy.
     pub identities: Vec<Identity>,
     /// The header with the certificate: the name of an HTTP header, as written; always there if there are identities.
     pub header: Option<String>,

@@ -13,13 +13,6 @@ pub(super) fn proxy(view: &View<'_>, admin: Option<&Identity>, report: &mut Repo
     let header = view.find(&["header", "cert"]);
     if !identities.is_empty() {
         self::header(&header, report);
-        // To ignore them would be to take the proxy for every client behind it.
-        report.error_with_hint(
-            list.line,
-            &list.path,
-            "TLS proxies are not supported by this build",
-            "remove the identities and let clients connect directly, or pass TCP through",
-        );
     }
     Proxy {
         identities,

@@ -3,17 +3,18 @@
 
 use std::{collections::HashMap, io, sync::Arc};
 
+use http::HeaderName;
 use tokio::runtime::Handle;
 
 use super::{Error, Process};
 use crate::{
     api::ROUTES,
-    config::Config,
+    config::{self, Config},
     crypto::{Cipher, KeyVersion},
     keyring::{self, Keyring},
     keystore::{self, Keystore},
     secret::Secret,
-    state::{Assigned, RouteSettings, State},
+    state::{Assigned, Proxies, RouteSettings, State},
     tls::{self, Tls, Watch},
 };
 
@@ -68,6 +69,8 @@ pub(super) async fn assemble(
         admin: config.admin.clone(),
         policies,
         identities,
+        proxies: proxies(&config.tls.proxy),
+        balancers: config.proxy_protocol.clone(),
         keys: Arc::new(keys),
         routes,
         compat: config.compat,
@@ -102,6 +105,16 @@ async fn load_tls(
     let now = process.clock.elapsed();
     let loaded = tokio::task::spawn_blocking(move || Watch::start(settings, now)).await;
     Ok(loaded.map_err(io::Error::from)??)
+}
+
+/// The TLS proxies; `None` if there are none, which costs a request one branch.
+fn proxies(proxy: &config::Proxy) -> Option<Proxies> {
+    let header = HeaderName::from_bytes(proxy.header.as_ref()?.as_bytes());
+    (!proxy.identities.is_empty()).then_some(Proxies {
+        identities: proxy.identities.iter().cloned().collect(),
+        // The configuration has checked it.
+        header: header.ok()?,
+    })
 }
 
 /// The route table's settings, as the configuration changes them.

@@ -16,7 +16,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::HandshakeKind;
+use rustls::{HandshakeKind, pki_types::CertificateDer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     activity::{Activity, HEADERS, Sending, Watched},
+    proxy_protocol::{self, Header},
     wiped::Wiped,
 };
 use crate::{
@@ -118,12 +119,17 @@ pub(super) async fn serve(context: Arc<Context>, stream: TcpStream, address: Soc
     let _ = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
     let generation = context.generation();
     let tls = &generation.tls;
-    let handshake = tokio::select! {
+    let mut arrival = Arrival {
+        context: &context,
+        address,
+        what: "http: TLS handshake error",
+    };
+    let arrived = tokio::select! {
         biased;
         () = generation.ending.cancelled() => return,
-        handshake = tokio::time::timeout(HANDSHAKE, handshake(tls, stream, address)) => handshake,
+        arrived = tokio::time::timeout(HANDSHAKE, arrival.of(tls, stream)) => arrived,
     };
-    let failure = match handshake {
+    let failure = match arrived {
         Ok(Ok(Some((stream, peer)))) => return talk(&context, &generation, stream, peer).await,
         Ok(Ok(None)) => return,
         Ok(Err(error)) => explain(&error),
@@ -131,8 +137,39 @@ pub(super) async fn serve(context: Arc<Context>, stream: TcpStream, address: Soc
     };
     let log = &context.telemetry.log;
     if log.wants(Level::INFO) {
-        let line = format!("http: TLS handshake error from {address}: {failure}");
+        let line = format!("{} from {}: {failure}", arrival.what, arrival.address);
         log.log(Level::INFO, &line, None);
+    }
+}
+
+/// A connection on its way to its first request.
+struct Arrival<'a> {
+    context: &'a Context,
+    /// The other end, until a load balancer has said whom it connects.
+    address: SocketAddr,
+    /// What the log calls a failure.
+    what: &'static str,
+}
+
+impl Arrival<'_> {
+    /// Reads what a load balancer sends and does the handshake; `None` if the other end went away without a word, as port checks do.
+    async fn of(
+        &mut self,
+        tls: &Tls,
+        mut stream: TcpStream,
+    ) -> io::Result<Option<(TlsStream<Wiped<TcpStream>>, Peer)>> {
+        let is_balancer = self.context.shared.current().is_balancer(self.address.ip());
+        if is_balancer {
+            let what = std::mem::replace(&mut self.what, "PROXY protocol error");
+            match proxy_protocol::read(&mut stream).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(Header::Itself)) => {}
+                Ok(Some(Header::Client(client))) => self.address = client,
+                Err(error) => return Err(io::Error::other(error)),
+            }
+            self.what = what;
+        }
+        handshake(tls, stream, self.address).await
     }
 }
 
@@ -154,12 +191,19 @@ async fn handshake(
     mut stream: TcpStream,
     address: SocketAddr,
 ) -> io::Result<Option<(TlsStream<Wiped<TcpStream>>, Peer)>> {
-    let mut first = [0];
-    if stream.peek(&mut first).await? == 0 {
+    let mut start = [0; 12];
+    let length = stream.peek(&mut start).await?;
+    let start = start.get(..length).unwrap_or_default();
+    let Some(first) = start.first() else {
         return Ok(None);
+    };
+    if proxy_protocol::starts_with_header(start) {
+        return Err(io::Error::other(
+            "it sent a PROXY protocol header, but is not in 'proxy_protocol.from'",
+        ));
     }
     // A TLS record starts with a number below 32, an HTTP method with a letter.
-    if first.iter().all(u8::is_ascii_alphabetic) {
+    if first.is_ascii_alphabetic() {
         stream.write_all(NOT_TLS).await?;
         stream.shutdown().await?;
         return Err(io::Error::other(
@@ -172,7 +216,8 @@ async fn handshake(
     let (_, session) = stream.get_ref();
     let chain = session.peer_certificates();
     if session.handshake_kind() == Some(HandshakeKind::Resumed) {
-        tls.check_again(chain.unwrap_or_default())?;
+        tls.check_again(chain.unwrap_or_default())
+            .map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))?;
     }
     let peer = Peer::new(address, chain);
     Ok(Some((stream, peer)))
@@ -180,7 +225,7 @@ async fn handshake(
 
 /// Speaks HTTP until the client or a limit ends it.
 async fn talk(
-    context: &Context,
+    context: &Arc<Context>,
     generation: &Generation,
     stream: TlsStream<Wiped<TcpStream>>,
     peer: Peer,
@@ -189,17 +234,22 @@ async fn talk(
     let activity = Activity::new(context.clock.clone(), http2);
     let io = Watched::new(TokioIo::new(Wiped::new(stream)), activity.clone());
     // One count a request, and one that no other core touches.
-    let link = Arc::new((context.shared.clone(), peer));
+    let link = Arc::new((context.clone(), peer));
     let service = service_fn(|request: Request<Incoming>| {
         let busy = activity.request();
         let link = link.clone();
         let over = generation.is_over(&context.clock);
         async move {
-            let (shared, peer) = &*link;
+            let (context, peer) = &*link;
             let response: Response<Body> = if over {
                 misdirected()
             } else {
-                api::serve(shared, peer, request).await
+                // Not the connection's own generation: a proxy's connections may live for days.
+                let judge = |cert: &CertificateDer<'_>| {
+                    let chain = std::slice::from_ref(cert);
+                    context.generation().tls.check_again(chain)
+                };
+                api::serve(&context.shared, peer, &judge, request).await
             };
             Ok::<_, std::convert::Infallible>(response.map(|body| Sending::new(body, busy)))
         }

@@ -35,6 +35,7 @@ mod connection;
 mod cores;
 mod error;
 mod listen;
+pub mod proxy_protocol;
 mod reload;
 mod signals;
 mod wiped;

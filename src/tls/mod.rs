@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 pub mod certs;
 mod files;
 mod peer;
+pub mod proxy;
 mod validity;
 mod verify;
 mod version1;
@@ -235,19 +235,18 @@ impl Tls {
         self.config.clone()
     }
 
-    /// Judges a resumed session's certificates again: the session may be older than the certificate's end.
+    /// Judges certificates that no handshake shows: those of a resumed session, which may be older than the certificate's end, and
+    /// one that a proxy forwards.
     ///
     /// # Errors
     /// If the chain would not pass a full handshake now.
-    pub fn check_again(&self, chain: &[CertificateDer<'_>]) -> io::Result<()> {
+    pub fn check_again(&self, chain: &[CertificateDer<'_>]) -> Result<(), rustls::Error> {
         let Some((first, rest)) = chain.split_first() else {
             return Ok(());
         };
         let now = rustls::pki_types::UnixTime::now();
-        match self.verifier.verify_client_cert(first, rest, now) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(io::Error::new(io::ErrorKind::PermissionDenied, error)),
-        }
+        self.verifier.verify_client_cert(first, rest, now)?;
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Peer`]: who is at the other end of a connection.
+//! [`Peer`]: who is at the other end of a connection, or of the one that a proxy forwards.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,7 +6,7 @@ use rustls::pki_types::CertificateDer;
 
 use crate::identity::{ChainError, Identity};
 
-/// Who is at the other end of a connection. Made once a connection; requests share it.
+/// Who is at the other end. Made once a connection, and requests share it; what a proxy forwards is made once a request.
 #[derive(Debug)]
 pub struct Peer {
     ip: IpAddr,
@@ -20,6 +20,14 @@ impl Peer {
             // A dual-stack listener shows IPv4 clients as mapped addresses.
             ip: address.ip().to_canonical(),
             identity: Identity::of_chain(chain.unwrap_or_default()),
+        }
+    }
+
+    /// The peer at `ip` that has shown `cert` to a proxy, if it has shown one.
+    pub fn forwarded(ip: IpAddr, cert: Option<&CertificateDer<'_>>) -> Self {
+        Self {
+            ip: ip.to_canonical(),
+            identity: Identity::of_chain(cert.map_or(&[], std::slice::from_ref)),
         }
     }
 

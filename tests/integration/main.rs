@@ -27,6 +27,8 @@ mod keystore;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod support;

@@ -5,6 +5,7 @@
 mod access;
 mod configuration;
 mod file;
+mod front;
 mod key;
 mod tls;
 mod wire;
@@ -12,6 +13,7 @@ mod wire;
 pub use access::{name, policy, request_path};
 pub use configuration::config;
 pub use file::file;
+pub use front::{forwarded, proxy_protocol};
 pub use key::{ciphertext, sealed, stored_key};
 pub use tls::{certificate, pem};
 pub use wire::{answer, body_end, request_body};
@@ -27,9 +29,11 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ciphertext", ciphertext),
     ("config", config),
     ("file", file),
+    ("forwarded", forwarded),
     ("name", name),
     ("pem", pem),
     ("policy", policy),
+    ("proxy_protocol", proxy_protocol),
     ("request_body", request_body),
     ("request_path", request_path),
     ("sealed", sealed),

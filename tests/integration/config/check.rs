@@ -4,6 +4,7 @@ use std::path::Path;
 
 use kes::{
     config::{Fallback, load as load_file},
+    identity::Identity,
     telemetry::{Format, Level},
 };
 
@@ -238,17 +239,9 @@ fn a_proxy_has_a_header_is_named_once_and_is_not_the_admin() {
         let text = REST
             .replace("disabled", BOB)
             .replace("cert: c", &format!("cert: c, proxy: {{ {proxy} }}"));
-        let problems = problems(load(text, &[]));
-        let others = problems
-            .into_iter()
-            .filter(|problem| !problem.contains("not supported"));
-        others.collect::<Vec<_>>()
+        problems(load(text, &[]))
     };
     let list = format!("identities: [ {ALICE} ]");
-    assert_eq!(
-        proxy(&format!("{list}, header: {{ cert: X-Tls-Client-Cert }}")),
-        [""; 0]
-    );
     for header in ["header: {}", "header: { cert: '' }", "header: ~"] {
         let said = proxy(&format!("{list}, {header}"));
         assert_eq!(
@@ -279,19 +272,28 @@ fn a_proxy_has_a_header_is_named_once_and_is_not_the_admin() {
 }
 
 #[test]
-fn proxies_are_refused_and_must_not_be_in_a_policy() {
+fn proxies_have_a_header_and_no_policy() {
     let text = REST.replace(
         "cert: c",
         &format!("cert: c, proxy: {{ identities: [ {ALICE} ], header: {{ cert: X }} }}"),
     ) + &format!("policy: {{ a: {{ identities: [ {ALICE} ] }} }}\n");
     assert_eq!(
         problems(load(text, &[])),
-        [
-            "kes.yml:2: tls.proxy.identities: TLS proxies are not supported by this build"
-                .to_owned(),
-            format!("kes.yml:4: policy.a.identities[0]: identity '{ALICE}' is already a TLS proxy"),
-        ]
+        [format!(
+            "kes.yml:4: policy.a.identities[0]: identity '{ALICE}' is already a TLS proxy"
+        )]
     );
+    let text = REST.replace(
+        "cert: c",
+        &format!(
+            "cert: c, proxy: {{ identities: [ {ALICE}, {BOB} ], header: {{ cert: X-Cert }} }}"
+        ),
+    );
+    let proxy = load(text, &[]).unwrap().tls.proxy;
+    let identities: Vec<_> = proxy.identities.iter().map(Identity::as_str).collect();
+    assert_eq!(identities, [ALICE, BOB]);
+    assert_eq!(proxy.header.as_deref(), Some("X-Cert"));
+    // Templates.
     let text = REST.replace(
         "cert: c",
         "cert: c, proxy: { identities: [ '', ~ ], header: { cert: X } }",

@@ -10,7 +10,6 @@ use kes::{
 
 use super::{lines, load};
 
-const NO_PROXY: &str = "tls.proxy.identities: TLS proxies are not supported by this build";
 const NO_AWS: &str =
     "keystore.aws.secretsmanager: this build has no AWS SecretsManager keystore yet";
 const NO_AZURE: &str = "keystore.azure.keyvault: this build has no Azure KeyVault keystore yet";
@@ -28,11 +27,7 @@ type Problem = (usize, &'static str);
 /// Files that must load: name, what this build cannot do yet, and the keys of all warnings.
 const VALID: &[(&str, &[Problem], &[&str])] = &[
     ("01-current-fs-minimal", &[], &[]),
-    (
-        "02-current-full-vault-approle",
-        &[(16, NO_PROXY), (56, NO_VAULT)],
-        &[],
-    ),
+    ("02-current-full-vault-approle", &[(56, NO_VAULT)], &[]),
     (
         "03-current-vault-kubernetes-inline-jwt",
         &[(14, NO_VAULT)],
@@ -95,7 +90,7 @@ const VALID: &[(&str, &[Problem], &[&str])] = &[
     ("24-durations-lenient", &[], &[]),
     (
         "25-proxy-and-literal-dollar",
-        &[(10, NO_PROXY), (19, NO_VAULT)],
+        &[(19, NO_VAULT)],
         &["policy.tenant_b.deny[0]", "keystore.vault.endpoint"],
     ),
     (
@@ -188,13 +183,10 @@ const INVALID: &[(&str, &[Problem])] = &[
     ),
     (
         "17-proxy-is-admin",
-        &[
-            (
-                7,
-                "tls.proxy.identities[0]: identity '819918552bd3954921f39ae2ba817826ea35fb18169d1a198fdaa546f2208c01' is already admin",
-            ),
-            (7, NO_PROXY),
-        ],
+        &[(
+            7,
+            "tls.proxy.identities[0]: identity '819918552bd3954921f39ae2ba817826ea35fb18169d1a198fdaa546f2208c01' is already admin",
+        )],
     ),
     (
         "18-policy-contains-admin",

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::{Stream, create, delete, metric, server, take_all_descriptors, until};
-use crate::support::{Cert, Payload, Setup, Version};
+use crate::support::{Cert, Payload, Reply, Setup, Version};
 
 #[tokio::test]
 async fn d03_a_log_stream_sends_its_headers_at_once_and_every_event() {
@@ -177,19 +177,25 @@ async fn d11_a_timeout_is_an_answer_and_costs_no_connection() {
 }
 
 #[tokio::test]
-async fn d12_a_server_that_ignored_proxies_would_not_start() {
-    let admin = Cert::client();
-    let proxy = Cert::client();
+async fn d12_a_proxy_speaks_for_its_clients_and_not_for_itself() {
+    let [admin, proxy, app] = std::array::from_fn(|_| Cert::client());
     let setup = Setup::new(&admin).tls(&format!(
         "proxy:\n    identities: [ {} ]\n    header:\n      cert: X-Tls-Client-Cert",
         proxy.identity
     ));
-    let errors = setup.refused().await;
-    assert!(
-        errors.contains("tls.proxy.identities: TLS proxies are not supported"),
-        "{errors}"
-    );
-    assert!(errors.contains("\nHint: "), "{errors}");
+    let server = setup
+        .policy("app", &["/v1/status"], &[], &[&app])
+        .start()
+        .await;
+    let mut connection = server.client(&proxy).connect(Version::H1).await.unwrap();
+    let value = app.pem().replace('\n', "%0A");
+    let path = "/v1/identity/self/describe";
+    let headers = [("x-tls-client-cert", value.as_str())];
+    let sent = connection.open("GET", path, &headers, Payload::None).await;
+    let reply = Reply::read(sent.unwrap()).await.unwrap();
+    assert_eq!(reply.json()["identity"], app.identity.as_str());
+    let reply = connection.send("GET", path, Payload::None).await;
+    reply.error(400, "no client certificate is present");
     // Templates have the section with nothing in it.
     let setup = Setup::new(&admin).tls("proxy:\n    identities: []\n    header:\n      cert: X");
     setup.start().await;

@@ -97,7 +97,8 @@ impl Cert {
         Self::with_pair(KeyPair::generate_for(algorithm).unwrap(), params)
     }
 
-    fn with_pair(pair: KeyPair, params: CertificateParams) -> Self {
+    /// One with this key and content, self-signed.
+    pub(crate) fn with_pair(pair: KeyPair, params: CertificateParams) -> Self {
         let der = params.self_signed(&pair).unwrap().der().clone();
         Self::assembled(der, pair, params)
     }

@@ -1,6 +1,9 @@
 //! [`Client`]: HTTPS over rustls and the HTTP library's bare connections; nothing of ours.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, Response, header::HOST};
@@ -22,7 +25,11 @@ use rustls::{
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpSocket, TcpStream},
+    sync::mpsc,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{Cert, server::PATIENCE};
@@ -112,6 +119,10 @@ pub(crate) struct Client {
     address: SocketAddr,
     /// With this, sessions are resumed.
     config: Arc<ClientConfig>,
+    /// Where its connections come from, if that matters.
+    source: Option<Ipv4Addr>,
+    /// What it sends before TLS.
+    preamble: Vec<u8>,
 }
 
 impl Client {
@@ -120,6 +131,8 @@ impl Client {
         Self {
             address,
             config: Arc::new(config(cert, &[&TLS13, &TLS12])),
+            source: None,
+            preamble: Vec::new(),
         }
     }
 
@@ -129,8 +142,26 @@ impl Client {
         let mut config = ClientConfig::clone(&self.config);
         tune(&mut config);
         Self {
-            address: self.address,
             config: Arc::new(config),
+            ..self.clone()
+        }
+    }
+
+    /// The same from another address of this machine: all of 127.0.0.0/8 is.
+    #[must_use]
+    pub(crate) fn from(&self, source: [u8; 4]) -> Self {
+        Self {
+            source: Some(source.into()),
+            ..self.clone()
+        }
+    }
+
+    /// The same, sending `preamble` before TLS.
+    #[must_use]
+    pub(crate) fn saying(&self, preamble: impl Into<Vec<u8>>) -> Self {
+        Self {
+            preamble: preamble.into(),
+            ..self.clone()
         }
     }
 
@@ -147,8 +178,8 @@ impl Client {
         versions: &[&'static SupportedProtocolVersion],
     ) -> Self {
         Self {
-            address,
             config: Arc::new(config(cert, versions)),
+            ..Self::new(address, cert)
         }
     }
 
@@ -159,8 +190,13 @@ impl Client {
     ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut config = ClientConfig::clone(&self.config);
         config.alpn_protocols = alpn;
-        let tcp = TcpStream::connect(self.address).await?;
+        let socket = TcpSocket::new_v4()?;
+        if let Some(source) = self.source {
+            socket.bind((source, 0).into())?;
+        }
+        let mut tcp = socket.connect(self.address).await?;
         tcp.set_nodelay(true)?;
+        tcp.write_all(&self.preamble).await?;
         let name = ServerName::from(self.address.ip());
         TlsConnector::from(Arc::new(config))
             .connect(name, tcp)
