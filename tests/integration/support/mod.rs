@@ -3,6 +3,7 @@
 
 pub(crate) mod cert;
 pub(crate) mod client;
+pub(crate) mod need;
 pub(crate) mod raw;
 pub(crate) mod server;
 
