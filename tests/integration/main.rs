@@ -29,6 +29,8 @@ mod memory;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod service;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tls;
