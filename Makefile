@@ -29,6 +29,45 @@ help: ## this list
 run: ## a development server on loopback; prints what to paste (KES_ADDR=host:port moves it)
 	scripts/dev-run
 
+# The standard folders (GNU coding standards, 7.2.5); DESTDIR stands before all of them. The configuration is where it always was.
+prefix = /usr/local
+exec_prefix = $(prefix)
+bindir = $(exec_prefix)/bin
+datarootdir = $(prefix)/share
+docdir = $(datarootdir)/doc/kes
+mandir = $(datarootdir)/man
+sysconfdir = /etc
+unitdir = $(prefix)/lib/systemd/system
+sysusersdir = $(prefix)/lib/sysusers.d
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
+
+.PHONY: build
+build: ## the program, optimised
+	cargo build $(LOCKED) --release --bin kes
+	@echo "built: $(CARGO_TARGET_DIR)/release/kes"
+
+# One file that needs nothing around it, for an image with nothing else in it: docs/decisions/0010. Randomness is then asked of the kernel
+# directly; the usual way, which first looks up whether the C library has the call, would end at /dev/urandom.
+STATIC = $(CARGO_TARGET_DIR)/static/kes
+.PHONY: static
+static: export RUSTFLAGS := -C target-feature=+crt-static --cfg getrandom_backend="linux_raw"
+static: HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+static: PROFILE = release
+static: ## the program in one static file, for containers (STATIC=path)
+	cargo build $(LOCKED) --profile $(PROFILE) --bin kes --target $(HOST) --target-dir $(CARGO_TARGET_DIR)/static
+	strip -o $(STATIC) $(CARGO_TARGET_DIR)/static/$(HOST)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/kes
+	@echo "built: $(STATIC)"
+
+# A program that is there already is named: sudo make install KES_BIN=path
+.PHONY: install uninstall
+install uninstall: export KES_BIN := $(or $(KES_BIN),$(CARGO_TARGET_DIR)/release/kes)
+install uninstall: export DESTDIR := $(DESTDIR)
+install: $(if $(KES_BIN),,build) ## program, unit and documents (prefix=/usr/local, DESTDIR=, KES_BIN=path)
+	$(FOLDERS) scripts/install put
+uninstall: ## take them away again; configuration and keys stay
+	$(FOLDERS) scripts/install remove
+FOLDERS = bindir='$(bindir)' datarootdir='$(datarootdir)' docdir='$(docdir)' mandir='$(mandir)' sysconfdir='$(sysconfdir)' unitdir='$(unitdir)' sysusersdir='$(sysusersdir)' tmpfilesdir='$(tmpfilesdir)'
+
 .PHONY: check
 check: ## the fast part: format, lints, unit, documentation and API tests
 	cargo fmt --all --check
@@ -44,7 +83,7 @@ test: system-tools check docs deny no-features fuzz-smoke test-go ## everything,
 
 .PHONY: system-tools
 system-tools:
-	@if [[ $$EUID -eq 0 ]]; then tests/tools/install strace e2fsprogs; fi
+	@if [[ $$EUID -eq 0 ]]; then tests/tools/install strace e2fsprogs systemd prometheus; fi
 
 .PHONY: docs
 docs:
@@ -67,12 +106,15 @@ no-features:
 # not see that the server has changed.
 .PHONY: test-go
 test-go: export KES_BIN := $(CARGO_TARGET_DIR)/debug/kes
+test-go: export KES_STATIC_BIN := $(CARGO_TARGET_DIR)/static/kes-dev
 test-go: export KES_REQUIRE_TOOLS := 1
 test-go:
 	cargo build $(LOCKED) --bin kes
-	tests/tools/install minio mc
+	$(MAKE) static PROFILE=dev STATIC=$(KES_STATIC_BIN)
+	tests/tools/install minio mc kubernetes-validate
 	cd tests/kesd && go vet ./...
 	cd tests/sdk && go vet ./... && go test -v -count=1 -timeout 5m ./...
+	cd tests/deploy && go vet ./... && go test -v -count=1 -timeout 5m ./...
 	cd tests/minio && go vet ./... && go test -v -count=1 -timeout 10m ./...
 
 # Long: optimised, under the address sanitizer. Smoke: quick to build, a few seconds for each target.
@@ -101,6 +143,14 @@ durability: ## hundreds of power failures and kills of the file keystore; KES_DU
 	tests/tools/install strace e2fsprogs minio mc
 	cargo test $(LOCKED) --test integration -- durability:: --nocapture --test-threads=1
 	cd tests/minio && go test -v -count=1 -timeout 0 -run '^TestKesIsKilledAtWork$$' ./...
+
+.PHONY: fleet
+fleet: export KES_BIN := $(CARGO_TARGET_DIR)/release/kes
+fleet: export KES_FLEET := $(or $(KES_FLEET),200)
+fleet: ## one of two servers restarts under load of MinIO, hundreds of times; no operation may fail (KES_FLEET=times)
+	cargo build $(LOCKED) --release --bin kes
+	tests/tools/install minio mc
+	cd tests/minio && go test -v -count=1 -timeout 0 -run '^TestOneOfTwoRestartsUnderLoad$$' ./...
 
 .PHONY: bench
 bench: export KES_BIN := $(CARGO_TARGET_DIR)/release/kes

@@ -52,6 +52,9 @@ pub enum Error {
     /// The secret of an import has the wrong length.
     #[error("invalid key size for '{0}'")]
     KeySize(String),
+    /// The body was announced, and there is nothing in it.
+    #[error("request body was lost, send the request again")]
+    LostBody,
     /// The path is right, the method is not.
     #[error("received method '{received}' expected '{expected}'")]
     Method {
@@ -167,6 +170,8 @@ impl Error {
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Cipher(_) | Self::HmacKeySize | Self::KeySize(_) => StatusCode::NOT_ACCEPTABLE,
             Self::NoHmac => StatusCode::CONFLICT,
+            // SDKs repeat what got this status, and nothing else, and in full (api.md 14.2).
+            Self::LostBody => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal | Self::Randomness { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Retired => StatusCode::NOT_IMPLEMENTED,
             Self::Store { .. }
@@ -218,7 +223,7 @@ mod tests {
             source: aborted(),
         };
         let invalid = "is empty, too long or contains invalid characters";
-        let golden: [(Error, u16, &str); 27] = [
+        let golden: [(Error, u16, &str); 28] = [
             (Error::Body, 400, "invalid request body"),
             (name(Named::Key), 400, &format!("key name 'a b' {invalid}")),
             (
@@ -273,6 +278,11 @@ mod tests {
                 Error::KeySize("AES256".into()),
                 406,
                 "invalid key size for 'AES256'",
+            ),
+            (
+                Error::LostBody,
+                503,
+                "request body was lost, send the request again",
             ),
             (
                 Error::Method {

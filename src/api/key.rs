@@ -147,7 +147,8 @@ pub(super) async fn encrypt(call: Call<'_>) -> Result<Reply, Error> {
 pub(super) async fn generate(call: Call<'_>) -> Result<Reply, Error> {
     let failed = "failed to generate encryption key";
     let name = call.key_name()?;
-    // Only who declares that there is no body gets a data key without context: a body that was lost on its way must not (api.md 7.12).
+    // Only who declares that there is no body gets a data key without context: one that was lost on its way has been refused already
+    // (api.md 7.12).
     let body = if call.has_no_body() {
         Generate::default()
     } else {

@@ -377,12 +377,16 @@ async fn attempt(
     let permit = authorize(state, peer, route.auth, settings, &found.path)?;
     record.passed();
     route.takes.check(found.resource, state.compat)?;
+    let body = request_body(head, incoming, route.limit).await;
+    if is_lost(head, body.as_ref()) {
+        return Err(Error::LostBody);
+    }
     let call = Call {
         state,
         permit,
         resource: found.resource,
         takes: route.takes,
-        body: request_body(head, incoming, route.limit).await,
+        body,
     };
     unpanicked((route.handler)(call)).await
 }
@@ -397,6 +401,12 @@ async fn request_body(head: &Parts, incoming: &mut Incoming, limit: usize) -> Op
         return None;
     }
     Some(body::read(incoming, limit).await)
+}
+
+/// Whether a body has got lost on its way: announced without a length, and then empty. An SDK that gives up one server sends the next
+/// one what is left of the body that it has sent before, which is nothing (api.md 14.2).
+fn is_lost(head: &Parts, body: Option<&RequestBody>) -> bool {
+    body.is_some_and(|body| body.as_ref().is_empty()) && !head.headers.contains_key(CONTENT_LENGTH)
 }
 
 /// Turns a panic into an error, so that it costs one request and not the connection. The message of the panic is on standard error

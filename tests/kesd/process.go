@@ -163,7 +163,7 @@ func Tool(t testing.TB, name string) string {
 	}
 	path := filepath.Join(cache, "tools", name)
 	if _, err := os.Stat(path); err != nil {
-		missing(t, name, "run tests/tools/install "+name)
+		Missing(t, name, "run tests/tools/install "+name)
 	}
 	return path
 }
@@ -173,7 +173,7 @@ func Bin(t testing.TB) string {
 	t.Helper()
 	bin := os.Getenv("KES_BIN")
 	if bin == "" {
-		missing(t, "kes", "set KES_BIN to the path of the program")
+		Missing(t, "kes", "set KES_BIN to the path of the program")
 	}
 	path, err := filepath.Abs(bin)
 	if err == nil {
@@ -185,7 +185,8 @@ func Bin(t testing.TB) string {
 	return path
 }
 
-func missing(t testing.TB, name, remedy string) {
+// Missing skips a test for want of something, or fails it where KES_REQUIRE_TOOLS is set.
+func Missing(t testing.TB, name, remedy string) {
 	t.Helper()
 	if os.Getenv("KES_REQUIRE_TOOLS") != "" {
 		t.Fatalf("no %s: %s", name, remedy)

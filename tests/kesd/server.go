@@ -25,6 +25,7 @@ import (
 const (
 	readyLimit = 30 * time.Second // a debug build on a busy machine
 	bindTries  = 5                // somebody else may take the port between its choice and its use
+	twinHost   = "127.0.0.2"      // a second address of the loopback interface, in the server's certificate too
 )
 
 var errExited = errors.New("it has ended")
@@ -91,7 +92,9 @@ type Policy struct {
 // Config says what a server is started with.
 type Config struct {
 	Policies map[string]Policy
-	Files    bool // keep keys in files; else in memory
+	Files    bool   // keep keys in files; else in memory
+	More     string // YAML of further top-level keys
+	Socket   bool   // listen on a socket that is held here, also while the server restarts, as a service manager does
 }
 
 // Server is a running `kes server` on a loopback port that stays the same across restarts.
@@ -107,6 +110,8 @@ type Server struct {
 	Keys        string   // folder of the keys; empty when they are in memory
 
 	policies map[string]Policy
+	more     string
+	socket   *os.File // what it listens on, if that is held for it
 	ca       *x509.CertPool
 }
 
@@ -114,13 +119,14 @@ type Server struct {
 func Start(t testing.TB, config Config) *Server {
 	t.Helper()
 	dir := t.TempDir()
-	server := NewIdentity(t, dir, "server", "--ip", "127.0.0.1", "--dns", "localhost", "--expiry", "24h")
+	server := NewIdentity(t, dir, "server", "--ip", "127.0.0.1", "--ip", twinHost, "--dns", "localhost", "--expiry", "24h")
 	s := &Server{
 		CAFile:      server.CertFile,
 		Certificate: server,
 		Admin:       NewIdentity(t, dir, "admin"),
 		Config:      filepath.Join(dir, "config.yaml"),
 		policies:    config.Policies,
+		more:        config.More,
 		ca:          x509.NewCertPool(),
 	}
 	pem, err := os.ReadFile(server.CertFile)
@@ -130,8 +136,33 @@ func Start(t testing.TB, config Config) *Server {
 	if config.Files {
 		s.Keys = filepath.Join(dir, "keys")
 	}
+	if config.Socket {
+		s.hold(t)
+		return s
+	}
 	s.startSomewhere(t)
 	return s
+}
+
+// hold opens a socket, and starts the server on it.
+func (s *Server) hold(t testing.TB) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	// A copy; nothing accepts from it here.
+	if s.socket, err = listener.(*net.TCPListener).File(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.socket.Close() })
+	s.Addr = listener.Addr().String()
+	s.URL = "https://" + s.Addr
+	s.configure(t)
+	if err := s.run(t); err != nil {
+		t.Fatalf("kes does not start: %v\n%s", err, s.Output())
+	}
 }
 
 // StartTwin starts a second server with the same certificates, policies and keys (in files) on another port.
@@ -146,16 +177,42 @@ func StartTwin(t testing.TB, of *Server) *Server {
 	return &twin
 }
 
+// StartNeighbour starts a twin on the same port of the next loopback address, 127.0.0.2.
+func StartNeighbour(t testing.TB, of *Server) *Server {
+	t.Helper()
+	if of.Keys == "" {
+		t.Fatal("servers share keys in files only")
+	}
+	twin := *of
+	twin.Config = filepath.Join(t.TempDir(), "config.yaml")
+	_, port, err := net.SplitHostPort(of.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	twin.Addr = net.JoinHostPort(twinHost, port)
+	twin.URL = "https://" + twin.Addr
+	twin.configure(t)
+	if err := twin.run(t); err != nil {
+		t.Fatalf("kes does not start: %v\n%s", err, twin.Output())
+	}
+	return &twin
+}
+
+func (s *Server) configure(t testing.TB) {
+	t.Helper()
+	text := render(s.Addr, s.Admin.ID, s.Certificate, s.Keys, s.policies) + s.more
+	if err := os.WriteFile(s.Config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // startSomewhere finds a port and starts the server on it.
 func (s *Server) startSomewhere(t testing.TB) {
 	t.Helper()
 	for try := 1; ; try++ {
 		s.Addr = FreeAddr(t)
 		s.URL = "https://" + s.Addr
-		text := render(s.Addr, s.Admin.ID, s.Certificate, s.Keys, s.policies)
-		if err := os.WriteFile(s.Config, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		s.configure(t)
 		err := s.run(t)
 		if err == nil {
 			return
@@ -184,6 +241,13 @@ func (s *Server) run(t testing.TB) error {
 	t.Helper()
 	cmd := exec.Command(Bin(t), "server", "--config", s.Config)
 	cmd.Env = Environ()
+	if s.socket != nil {
+		// sd_listen_fds(3): the first one is 3, and is meant for the process of this number only.
+		cmd.Path = "/bin/sh"
+		cmd.Args = append([]string{"sh", "-c", `export LISTEN_PID=$$; exec "$0" "$@"`}, cmd.Args...)
+		cmd.Env = append(cmd.Env, "LISTEN_FDS=1")
+		cmd.ExtraFiles = []*os.File{s.socket}
+	}
 	s.Process = Run(t, "kes", cmd)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: s.TLS(t, s.Admin), DisableKeepAlives: true}}
 	return s.await(readyLimit, func() error {

@@ -61,15 +61,21 @@ type cluster struct {
 // start brings up both servers. Nothing exists yet but the default key, which MinIO makes by itself.
 func start(t *testing.T) *cluster {
 	t.Helper()
+	return startWith(t, kesd.Config{}, func(c *cluster) string { return c.kes.URL })
+}
+
+// startWith does the same with more of a configuration for kes; `endpoints` is called once kes runs, and says what MinIO is to
+// be told about where it is.
+func startWith(t *testing.T, config kesd.Config, endpoints func(c *cluster) string) *cluster {
+	t.Helper()
 	kesd.Tool(t, "minio")
 	kesd.Tool(t, "mc")
 	dir := t.TempDir()
 	c := &cluster{mcDir: filepath.Join(dir, "mc")}
 	id := kesd.NewIdentity(t, dir, "minio")
-	c.kes = kesd.Start(t, kesd.Config{
-		Files:    true,
-		Policies: map[string]kesd.Policy{"minio": {Allow: policy, Identities: []string{id.ID}}},
-	})
+	config.Files = true
+	config.Policies = map[string]kesd.Policy{"minio": {Allow: policy, Identities: []string{id.ID}}}
+	c.kes = kesd.Start(t, config)
 	for i := range 4 {
 		drive := filepath.Join(dir, fmt.Sprintf("drive%d", i+1))
 		must(t, os.Mkdir(drive, 0o700))
@@ -83,7 +89,7 @@ func start(t *testing.T) *cluster {
 		"MINIO_UPDATE=off",
 		"MINIO_ROOT_USER=" + rootUser,
 		"MINIO_ROOT_PASSWORD=" + rootPassword,
-		"MINIO_KMS_KES_ENDPOINT=" + c.kes.URL,
+		"MINIO_KMS_KES_ENDPOINT=" + endpoints(c),
 		"MINIO_KMS_KES_KEY_NAME=" + defaultKey,
 		"MINIO_KMS_KES_CERT_FILE=" + id.CertFile,
 		"MINIO_KMS_KES_KEY_FILE=" + id.KeyFile,

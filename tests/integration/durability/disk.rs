@@ -12,8 +12,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::{all_met, works};
 use crate::keystore::child;
+use crate::support::need::{all_met, works};
 
 /// Says `ready`, and at the next line cuts the power. Perl is on every Debian, and makes a system call that safe Rust cannot make.
 /// 0x8004587d is `_IOR('X', 125, __u32)`; 2 is `EXT4_GOING_FLAGS_NOLOGFLUSH`: not even the journal in memory is written.

@@ -8,14 +8,11 @@
 //! The first two work on a real store in a process of its own ([`worker`]), and compares with what that process said ([`churn`]).
 //! What they lack (root, a tool) skips a test with the reason printed, or fails it where `KES_REQUIRE_TOOLS` is set, as in CI.
 
-use std::{
-    io::Write as _,
-    path::Path,
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use kes::keystore::{self, Keystore, Opened, Settings};
+
+use crate::support::need::variable;
 
 mod churn;
 mod disk;
@@ -23,15 +20,6 @@ mod kill;
 mod power;
 mod predecessor;
 mod worker;
-
-/// A variable of the environment; nothing if it is unset or empty.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "these variables are settings of the tests, not of the server"
-)]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|text| !text.is_empty())
-}
 
 /// How many times as much to do as in CI: `KES_DURABILITY`, 1 if unset.
 fn times() -> usize {
@@ -48,34 +36,6 @@ async fn open_warned(path: &Path) -> Opened {
     let path = path.to_owned();
     let settings = Settings::Fs(keystore::fs::Settings { path });
     keystore::open(&settings).await.unwrap()
-}
-
-/// Whether all that a test needs is there. If not, says so; where everything must be there, fails.
-fn all_met(needs: &[(&str, bool)]) -> bool {
-    let unmet: Vec<&str> = needs
-        .iter()
-        .filter(|(_, met)| !met)
-        .map(|(what, _)| *what)
-        .collect();
-    if unmet.is_empty() {
-        return true;
-    }
-    let unmet = unmet.join(", ");
-    assert!(variable("KES_REQUIRE_TOOLS").is_none(), "missing: {unmet}");
-    // Past the test program, which shows what tests print only when they fail.
-    let _ = writeln!(std::io::stderr(), "skipped: missing: {unmet}");
-    false
-}
-
-/// Whether a command can be run, and succeeds.
-fn works(program: &str, arguments: &[&str]) -> bool {
-    Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
 }
 
 /// Numbers that a seed decides (`SplitMix64`): for picking moments, not for keys.

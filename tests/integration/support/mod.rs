@@ -4,6 +4,7 @@
 pub(crate) mod cert;
 pub(crate) mod client;
 pub(crate) mod pty;
+pub(crate) mod need;
 pub(crate) mod raw;
 pub(crate) mod recorded;
 pub(crate) mod server;

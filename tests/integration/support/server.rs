@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
-    os::unix::{fs::chown, process::CommandExt as _},
+    os::unix::fs::chown,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -32,8 +32,8 @@ pub(crate) struct Setup {
     files: Option<u32>,
     zone: Option<&'static str>,
     flags: Vec<&'static str>,
-    /// User, and how much it may lock in KiB.
-    user: Option<(u32, u64)>,
+    /// The user whose the files are, and what starts the server as that user.
+    way: Option<(u32, Vec<String>)>,
     /// Its certificate and key, as PEM, where the test brings its own.
     shown: Option<(String, String)>,
 }
@@ -51,7 +51,7 @@ impl Setup {
             files: None,
             zone: None,
             flags: Vec::new(),
-            user: None,
+            way: None,
             shown: None,
         }
     }
@@ -151,8 +151,17 @@ impl Setup {
     }
 
     /// Runs the server as `user`, who may lock `memlock` KiB. Needs root.
-    pub(crate) fn run_by(mut self, user: u32, memlock: u64) -> Self {
-        self.user = Some((user, memlock));
+    pub(crate) fn run_by(self, user: u32, memlock: u64) -> Self {
+        let way = format!("prlimit --memlock={0}:{0}", memlock << 10);
+        let become_user = format!("setpriv --reuid={user} --regid={user} --clear-groups");
+        let words = [way, become_user].join(" ");
+        self.by_way_of(user, words.split(' ').map(ToOwned::to_owned).collect())
+    }
+
+    /// Has another program start the server: `words`, then the server's path and arguments. It is to run as `user`, whose all files
+    /// will be. Needs root.
+    pub(crate) fn by_way_of(mut self, user: u32, words: Vec<String>) -> Self {
+        self.way = Some((user, words));
         self
     }
 
@@ -174,32 +183,28 @@ impl Setup {
         fs::write(folder.join("server.pem"), cert).unwrap();
         fs::write(folder.join("kes.yml"), self.yaml(folder)).unwrap();
         let program = env!("CARGO_BIN_EXE_kes");
-        let mut command = match self.user {
-            None => match self.files {
-                None => Command::new(program),
-                Some(limit) => {
-                    let mut command = Command::new("sh");
-                    command
-                        .args(["-ec", "ulimit -n \"$0\"; exec \"$@\""])
-                        .arg(limit.to_string())
-                        .arg(program);
-                    command
-                }
-            },
-            Some((user, memlock)) => {
-                chown(folder, Some(user), Some(user)).unwrap();
-                for entry in fs::read_dir(folder).unwrap() {
-                    chown(entry.unwrap().path(), Some(user), Some(user)).unwrap();
-                }
+        let mut command = match (&self.way, self.files) {
+            (None, None) => Command::new(program),
+            (None, Some(limit)) => {
                 let mut command = Command::new("sh");
+                command
+                    .args(["-ec", "ulimit -n \"$0\"; exec \"$@\""])
+                    .arg(limit.to_string())
+                    .arg(program);
+                command
+            }
+            (Some((user, words)), _) => {
+                chown(folder, Some(*user), Some(*user)).unwrap();
+                for entry in fs::read_dir(folder).unwrap() {
+                    chown(entry.unwrap().path(), Some(*user), Some(*user)).unwrap();
+                }
+                let mut command = Command::new(&words[0]);
                 // Through a descriptor, because that user may not be able to walk to the program.
                 command
-                    .args(["-ec", "ulimit -l \"$0\"; exec /proc/self/fd/0 \"$@\""])
-                    .arg(memlock.to_string())
+                    .args(&words[1..])
+                    .arg("/proc/self/fd/0")
                     .stdin(fs::File::open(program).unwrap())
-                    .current_dir("/")
-                    .uid(user)
-                    .gid(user);
+                    .current_dir("/");
                 command
             }
         };
@@ -257,7 +262,7 @@ impl Server {
     fn spawn(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = setup.command(folder.path());
-        if setup.user.is_none() {
+        if setup.way.is_none() {
             command.stdin(Stdio::null());
         }
         let mut child = command
