@@ -71,6 +71,13 @@ pub(super) enum Error {
     /// The server works, but its keystore does not.
     #[error("the keystore is {0}")]
     Unhealthy(&'static str),
+    /// A migration did not do all that it was to do.
+    #[error("{text}")]
+    Unmigrated {
+        /// What is missing.
+        text: String,
+        hint: &'static str,
+    },
     /// The command line makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -119,6 +126,7 @@ impl Error {
             } => Some("decrypt it with 'openssl pkey -in KEY -out FILE', or use an API key".to_owned()),
             Self::Server(error) => error.hint(),
             Self::Exists(_) => Some("use --force to replace it".to_owned()),
+            Self::Unmigrated { hint, .. } => Some((*hint).to_owned()),
             Self::Stranger => Some(
                 "set KES_API_KEY, or KES_CLIENT_KEY and KES_CLIENT_CERT, or use --api-key; 'kes identity new' makes one"
                     .to_owned(),

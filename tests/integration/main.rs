@@ -27,6 +27,8 @@ mod keystore;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
+mod migrate;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod support;
