@@ -64,13 +64,10 @@ enum Command {
     Key(key::Args),
     /// Make API keys and certificates, and tell whose they are
     Identity(identity::Args),
-<<<<<<< HEAD
     /// Check configuration files, and describe them
     Config(config::Args),
-=======
     /// Copy keys from one keystore to another
     Migrate(migrate::Args),
->>>>>>> 66a95b7 (migrate: copy keys from one keystore to another)
     /// Show how a server is
     Status(status::Args),
     /// Print what this program is
@@ -82,11 +79,8 @@ fn dispatch(command: Command, env: &Environment, out: &Output) -> Result<(), Err
         Command::Server(args) => server::run(args, out),
         Command::Key(args) => key::run(args, env, out),
         Command::Identity(args) => identity::run(args, out),
-<<<<<<< HEAD
         Command::Config(args) => config::run(&args, out),
-=======
         Command::Migrate(args) => migrate::run(&args, env, out),
->>>>>>> 66a95b7 (migrate: copy keys from one keystore to another)
         Command::Status(args) => status::run(&args, env, out),
         Command::Version(args) => version::run(&args, out),
     }
