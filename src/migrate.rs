@@ -129,7 +129,7 @@ pub struct Report {
 impl Report {
     /// Whether every key of the source that matches is at the target, or was left out as asked.
     pub fn is_complete(&self) -> bool {
-        self.failures.is_empty() && !self.interrupted && self.remaining() == 0
+        self.failures.is_empty() && self.remaining() == 0
     }
 
     /// Keys that were copied or replaced.

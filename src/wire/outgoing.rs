@@ -12,7 +12,8 @@ pub fn import(key: &[u8], cipher: &str, hmac: Option<&[u8]>) -> Bytes {
     const MIDDLE: &str = r#"","cipher":""#;
     const HMAC: &str = r#"","hmac":""#;
     const END: &str = "\"}\n";
-    let keys = base64::encoded_len(key.len()) + hmac.map_or(0, |hmac| base64::encoded_len(hmac.len()));
+    let keys =
+        base64::encoded_len(key.len()) + hmac.map_or(0, |hmac| base64::encoded_len(hmac.len()));
     let len = HEAD.len() + keys + MIDDLE.len() + cipher.len() + HMAC.len() + END.len();
     // One allocation: a buffer that grew would leave an unwiped copy behind.
     let mut out = Zeroizing::new(Vec::with_capacity(len));

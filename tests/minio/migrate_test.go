@@ -129,7 +129,6 @@ keystore:
 		t.Fatal("where is the key?")
 	}
 
-	d.types(t, "predecessor-check")
 	d.types(t, "predecessor-backup")
 	kes := d.kesAt(t, "https://"+addr, admin)
 	d.as(admin, "https://"+addr, server.CertFile)
@@ -219,9 +218,9 @@ func equal(a, b map[string]string) bool {
 	return true
 }
 
-// TestFromTheBuiltInKey starts MinIO with its built-in key, writes all that it encrypts, imports the key into kes, and
-// switches MinIO over, and back. Its root credentials are derived from the key all the time.
-func TestFromTheBuiltInKey(t *testing.T) {
+// builtinKey is a key of MinIO's own, and the root credentials that MinIO derives from it.
+func builtinKey(t *testing.T) (setting, user, password string) {
+	t.Helper()
 	var vectors struct {
 		HMAC []struct{ Key string } `json:"builtin_hmac"`
 		Root struct {
@@ -230,11 +229,32 @@ func TestFromTheBuiltInKey(t *testing.T) {
 		} `json:"builtin_hmac_root_credentials"`
 	}
 	vectorsOf(t, "minio_builtin.json", &vectors)
-	setting := "MINIO_KMS_SECRET_KEY=minio-builtin:" + vectors.HMAC[0].Key
+	return "MINIO_KMS_SECRET_KEY=minio-builtin:" + vectors.HMAC[0].Key, vectors.Root.Access, vectors.Root.Secret
+}
+
+// kesFor starts a kes that knows MinIO, as somebody at the desk would have it.
+func (d *desk) kesFor(t *testing.T) *kesd.Server {
+	t.Helper()
+	minioID := kesd.NewIdentity(t, d.dir, "minio")
+	server := kesd.Start(t, kesd.Config{Files: true, Policies: map[string]kesd.Policy{"minio": {
+		Allow:      append(slices.Clone(policy), "/v1/key/hmac/minio-*"),
+		Identities: []string{minioID.ID},
+	}}})
+	pem, err := os.ReadFile(server.CAFile)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(d.dir, "server.crt"), pem, 0o600))
+	d.as(server.Admin, server.URL, server.CAFile)
+	return server
+}
+
+// TestFromTheBuiltInKey starts MinIO with its built-in key, writes all that it encrypts, imports the key into kes, and
+// switches MinIO over, and back.
+func TestFromTheBuiltInKey(t *testing.T) {
+	setting, _, _ := builtinKey(t)
 	c, d := prepare(t), newDesk(t)
-	plain := slices.Clone(c.env)
-	c.env = append(c.env, setting)
-	c.launch(t, vectors.Root.Access, vectors.Root.Secret)
+	plain := append(slices.Clone(c.env), "MINIO_ROOT_USER="+rootUser, "MINIO_ROOT_PASSWORD="+rootPassword)
+	c.env = append(slices.Clone(plain), setting)
+	c.launch(t, rootUser, rootPassword)
 
 	s := shelf{bucket: c.bucket(t), data: content(t, 9000), key: "minio-builtin"}
 	c.store(t, s, "builtin")
@@ -244,15 +264,7 @@ func TestFromTheBuiltInKey(t *testing.T) {
 	c.alice(t, allowed)
 	c.aliceMay(t, allowed, forbidden)
 
-	minioID := kesd.NewIdentity(t, d.dir, "minio")
-	c.kes = kesd.Start(t, kesd.Config{Files: true, Policies: map[string]kesd.Policy{"minio": {
-		Allow:      append(slices.Clone(policy), "/v1/key/hmac/minio-*"),
-		Identities: []string{minioID.ID},
-	}}})
-	pem, err := os.ReadFile(c.kes.CAFile)
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(d.dir, "server.crt"), pem, 0o600))
-	d.as(c.kes.Admin, c.kes.URL, c.kes.CAFile)
+	c.kes = d.kesFor(t)
 	d.env = append(d.env, setting)
 	says(t, d.types(t, "builtin-import"), "minio-builtin", "AES256")
 	if _, err := os.Stat(filepath.Join(d.dir, "builtin.key")); !os.IsNotExist(err) {
@@ -295,6 +307,48 @@ func TestFromTheBuiltInKey(t *testing.T) {
 	c.check(t, s.bucket, "parts", big, sse3())
 	c.aliceMay(t, allowed, forbidden)
 	c.unreadable(t, other, "other-kms")
+}
+
+// TestDerivedRootCredentialsStay moves a MinIO that has no root credentials but those that it derives from its key. It
+// lets nobody in with them, but says whether it knows them.
+func TestDerivedRootCredentialsStay(t *testing.T) {
+	setting, user, password := builtinKey(t)
+	c, d := prepare(t), newDesk(t)
+	plain := append(slices.Clone(c.env), "MINIO_API_ROOT_ACCESS=off")
+	c.env = append(slices.Clone(plain), setting)
+	c.addr = kesd.FreeAddr(t)
+	c.minio = c.spawnMinIO(t)
+	if got := c.verdict(t, user, password); got != "AccessDenied" {
+		t.Fatalf("MinIO says of the credentials that its key makes: %s", got)
+	}
+	c.minio.Stop()
+
+	c.kes = d.kesFor(t)
+	d.env = append(d.env, setting)
+	d.types(t, "builtin-import")
+	c.env = d.exported(t, plain)
+	c.minio = c.spawnMinIO(t)
+	if got := c.verdict(t, user, password); got != "AccessDenied" {
+		t.Errorf("MinIO says of the same credentials behind kes: %s", got)
+	}
+	if got := c.verdict(t, user, "another-secret"); got != "SignatureDoesNotMatch" {
+		t.Errorf("MinIO says of a wrong secret: %s", got)
+	}
+}
+
+// verdict is the code with which MinIO refuses these credentials, once it serves.
+func (c *cluster) verdict(t *testing.T, user, password string) string {
+	t.Helper()
+	stranger, client := c.client(t, "nobody", "nobodys-password"), c.client(t, user, password)
+	c.minio.Await(t, readyLimit, func() error {
+		_, err := stranger.ListBuckets(limited(t))
+		if code := minio.ToErrorResponse(err).Code; code != "InvalidAccessKeyId" {
+			return fmt.Errorf("a stranger is told %q (%w)", code, err)
+		}
+		return nil
+	})
+	_, err := client.ListBuckets(limited(t))
+	return minio.ToErrorResponse(err).Code
 }
 
 // exported is `env` with the settings of MinIO that the page exports.
@@ -426,8 +480,8 @@ func TestCopyFromAnOldMinIO(t *testing.T) {
 	c, d := start(t), newDesk(t)
 	c.key(t, "minio-photos")
 	data := map[string][]byte{}
-	for _, name := range []string{"2019/cat.jpg", "2020/a b&c.jpg", "empty"} {
-		data[name] = content(t, 3000*len(data))
+	for _, name := range []string{"2019/cat.jpg", "2020/a b&c.jpg", "big"} {
+		data[name] = content(t, 3000+200_000*len(data))
 		_, err := old.s3.PutObject(limited(t), "photos", name, bytes.NewReader(data[name]), int64(len(data[name])),
 			minio.PutObjectOptions{ContentType: "image/jpeg", UserMetadata: map[string]string{"Camera": "K1000"}})
 		must(t, err)

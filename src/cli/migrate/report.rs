@@ -48,6 +48,10 @@ pub(super) fn tell(report: &Report, ends: &Ends, args: &Args, out: &Output) -> R
             let name = &failure.name;
             out.failure(&format!("key '{name}': {}", chain(&failure.problem)));
         }
+        let more = report.failures.len().saturating_sub(TOLD);
+        if more > 0 {
+            out.failure(&format!("and {more} more; --json tells of all"));
+        }
         if report.restored > 0 {
             let verb = if args.dry_run { "would be" } else { "was" };
             out.warning(&format!(

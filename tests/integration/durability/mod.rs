@@ -51,7 +51,7 @@ async fn open_warned(path: &Path) -> Opened {
 }
 
 /// Whether all that a test needs is there. If not, says so; where everything must be there, fails.
-fn all_met(needs: &[(&str, bool)]) -> bool {
+pub(crate) fn all_met(needs: &[(&str, bool)]) -> bool {
     let unmet: Vec<&str> = needs
         .iter()
         .filter(|(_, met)| !met)
@@ -68,7 +68,7 @@ fn all_met(needs: &[(&str, bool)]) -> bool {
 }
 
 /// Whether a command can be run, and succeeds.
-fn works(program: &str, arguments: &[&str]) -> bool {
+pub(crate) fn works(program: &str, arguments: &[&str]) -> bool {
     Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

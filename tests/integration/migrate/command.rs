@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -11,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::record;
+use crate::durability::{all_met, works};
 
 /// A folder with two configuration files, `from.yml` and `to.yml`, and keys at the first one's end.
 struct Place(TempDir);
@@ -379,8 +381,6 @@ fn a_value_is_never_shown() {
 
 #[test]
 fn an_interrupted_run_says_so_and_the_next_one_goes_on() {
-    use std::io::Read as _;
-
     let place = Place::new(&[]);
     for i in 0..400 {
         place.put("source", &format!("key-{i:03}"), &record(&i.to_string()));
@@ -431,4 +431,66 @@ fn an_interrupted_run_says_so_and_the_next_one_goes_on() {
         out.starts_with(&format!("Migrated {} keys successfully!\n", 400 - copied)),
         "{out}"
     );
+}
+
+/// Runs `kes` in a terminal, where somebody types `input`. Returns its exit code and what the terminal shows.
+fn in_terminal(place: &Place, flags: &str, input: &str) -> (i32, String) {
+    let line = format!(
+        "exec '{}' migrate --from from.yml --to to.yml {flags}",
+        env!("CARGO_BIN_EXE_kes")
+    );
+    let mut child = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .current_dir(place.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Kept open to the end: its end would end the terminal.
+    let mut keyboard = child.stdin.take().unwrap();
+    keyboard.write_all(input.as_bytes()).unwrap();
+    let mut shown = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut shown)
+        .unwrap();
+    (child.wait().unwrap().code().unwrap(), shown)
+}
+
+#[test]
+fn a_terminal_shows_progress_and_asks_before_it_replaces() {
+    if !all_met(&[("script (bsdutils)", works("script", &["--version"]))]) {
+        return;
+    }
+    let place = Place::new(&[("a", "1"), ("b", "2")]);
+    place.put("target", "a", &record("other"));
+    let (code, shown) = in_terminal(&place, "--force", "no\n");
+    assert_eq!(code, 1, "{shown}");
+    assert!(
+        shown.contains("Type 'yes' to replace keys in the keystore of 'to.yml':"),
+        "{shown}"
+    );
+    assert!(shown.contains("not confirmed, nothing was done"), "{shown}");
+    assert_eq!(place.get("target", "a"), Some(record("other")));
+    assert_eq!(place.get("target", "b"), None);
+
+    // A dry run and --yes do not ask; a quiet run shows no progress.
+    let (code, shown) = in_terminal(&place, "--force --dry-run -q", "");
+    assert_eq!(code, 0, "{shown}");
+    assert!(
+        !shown.contains("Type 'yes'") && !shown.contains("..."),
+        "{shown}"
+    );
+    let (code, shown) = in_terminal(&place, "--force", "yes\n");
+    assert_eq!(code, 0, "{shown}");
+    assert!(
+        shown.contains("\r\x1b[KMigrated      0 key ... "),
+        "{shown:?}"
+    );
+    assert!(shown.contains("Migrated 2 keys successfully!"), "{shown}");
+    assert_eq!(place.get("target", "a"), Some(record("1")));
+    let (code, shown) = in_terminal(&place, "--force --yes", "");
+    assert_eq!(code, 0, "{shown}");
 }

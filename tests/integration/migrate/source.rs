@@ -69,9 +69,9 @@ fn looks_of_all(folder: &Path) -> BTreeMap<String, Vec<i64>> {
     all
 }
 
-/// Migrates; returns what was said on standard error.
-fn migrate(place: &Path, flags: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_kes"))
+fn command(place: &Path, flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kes"));
+    command
         .args([
             "migrate",
             "--from",
@@ -81,9 +81,13 @@ fn migrate(place: &Path, flags: &[&str]) -> String {
             "--yes",
         ])
         .args(flags)
-        .current_dir(place)
-        .output()
-        .unwrap();
+        .current_dir(place);
+    command
+}
+
+/// Migrates; returns what was said on standard error.
+fn migrate(place: &Path, flags: &[&str]) -> String {
+    let output = command(place, flags).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{text}");
     text
@@ -132,6 +136,32 @@ fn the_source_may_be_on_a_file_system_that_is_read_only() {
     assert_eq!(denied.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
     migrate(&place, &[]);
     check_target(&place);
+}
+
+#[test]
+fn a_mount_of_the_source_elsewhere_is_the_source() {
+    let test = "migrate::source::a_mount_of_the_source_elsewhere_is_the_source";
+    let Some(place) = child::place() else {
+        if is_mountable() {
+            let place = tempfile::tempdir().unwrap();
+            prepare(place.path());
+            fs::create_dir(place.path().join("target")).unwrap();
+            let mounts = "mount --bind \"$PLACE/source\" \"$PLACE/target\"";
+            child::run_mounted(test, place.path(), mounts);
+        }
+        return;
+    };
+    let output = command(&place, &["--force"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("source and target are the same keystore"),
+        "{said}"
+    );
+    assert_eq!(
+        fs::read_to_string(place.join("source/a")).unwrap(),
+        record("a")
+    );
 }
 
 #[test]
