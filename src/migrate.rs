@@ -3,10 +3,10 @@
 //! What is promised:
 //! - A value arrives exactly as it was, HMAC key included, and is read back and compared. What cannot be read as a key is
 //!   refused, for nobody could tell a good copy of it from a bad one.
-//! - The source is only read. [`ends`] has no way to write to it.
+//! - The source is only read: its type has no way to write.
 //! - Whatever ends a run, another one goes on where it stopped: an equal value at the target is done. Nothing is remembered elsewhere.
 //! - A value at the target is replaced only when that was asked for, and is on the disk under another name until the new one is
-//!   ([`aside`]). The next run, of whatever kind, brings back what a run that was cut off had set aside.
+//!   (`aside.rs`). The next run, of whatever kind, brings back what a run that was cut off had set aside.
 //! - All names are listed, at the end once more, and compared.
 //!
 //! What is not: keys that somebody else writes to the target while they are being replaced. A keystore has no way to change an entry
