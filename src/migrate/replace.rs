@@ -36,11 +36,10 @@ impl Migration {
         }
         let created = self.target.create(name, new).await;
         match (created, self.target.has(name, new).await) {
-            (_, Ok(true)) => self
-                .target
-                .delete(&place)
-                .await
-                .map_err(|source| Problem::Tidy { place, source }),
+            (_, Ok(true)) => match self.target.delete(&place).await {
+                Ok(()) | Err(Error::NotFound) => Ok(()),
+                Err(source) => Err(Problem::Tidy { place, source }),
+            },
             (Err(error), Err(Error::NotFound)) => match self.target.create(name, old).await {
                 Ok(()) => Err(self.give_up(name, old, &place, error).await),
                 Err(_) => Err(kept(error)),
