@@ -26,6 +26,7 @@ pub mod telemetry;
 pub mod tls;
 
 pub mod keyring;
+pub mod migrate;
 
 pub mod config;
 

@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-use glob::Glob;
+pub use glob::Glob;
 
 mod glob;
 

@@ -95,6 +95,13 @@ pub(super) enum Error {
         /// What may be meant.
         near: Option<String>,
     },
+    /// A migration did not do all that it was to do.
+    #[error("{text}")]
+    Unmigrated {
+        /// What is missing.
+        text: String,
+        hint: &'static str,
+    },
     /// The command line makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -209,6 +216,7 @@ impl Error {
                 "make it yours alone: chown \"$USER\" '{path}' && chmod 600 '{path}'"
             )),
             Self::Exists(_) => Some("use --force to replace it".to_owned()),
+            Self::Unmigrated { hint, .. } => Some((*hint).to_owned()),
             Self::Stranger => Some(
                 "set KES_API_KEY, or KES_CLIENT_KEY and KES_CLIENT_CERT, or use --api-key; 'kes identity new' makes one"
                     .to_owned(),

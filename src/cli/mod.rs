@@ -31,6 +31,7 @@ mod log;
 mod ls;
 mod man;
 mod metric;
+mod migrate;
 mod output;
 mod policy;
 mod profile;
@@ -99,6 +100,8 @@ enum Command {
     Profile(profile::Args),
     /// Show the logs of a server as they are written
     Log(log::Args),
+    /// Copy keys from one keystore to another
+    Migrate(migrate::Args),
     /// Show how a server is
     Status(status::Args),
     /// Ask whether a server can serve
@@ -145,6 +148,7 @@ fn dispatch(command: Command, env: &Environment, out: &Output) -> Result<(), Err
         Command::Profile(args) => profile::run(&args, env, out),
         Command::Log(args) => log::run(&args, env, out),
         Command::Config(args) => config::run(&args, out),
+        Command::Migrate(args) => migrate::run(&args, env, out),
         Command::Status(args) => status::run(&args, env, out),
         Command::Ready(args) => ready::run(&args, env, out),
         Command::Doctor(args) => doctor::run(&args, env, out),

@@ -155,6 +155,22 @@ impl Output {
         self.text(&format::document(value, self.format(), pretty)?)
     }
 
+    /// Whether a person reads standard error, and may want to see how something goes on.
+    pub(super) fn error_is_terminal(&self) -> bool {
+        self.err.terminal
+    }
+
+    /// Writes what a person who waits sees, as it is.
+    pub(super) fn progress(&self, text: &str) {
+        self.aside(text);
+    }
+
+    /// Tells of one failure of several.
+    pub(super) fn failure(&self, text: &str) {
+        let label = self.err.paint(Style::Red, "Error:");
+        self.aside(&format!("{label} {text}\n"));
+    }
+
     /// Writes `bytes` to standard output, as they are.
     pub(super) fn raw(&self, bytes: &[u8]) -> Result<(), Error> {
         let written = self.stream()?.write_all(bytes);

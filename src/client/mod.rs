@@ -209,8 +209,14 @@ impl Client {
     }
 
     /// Creates a key from 32 bytes of the caller's. `cipher` is `AES256` or `ChaCha20`.
-    pub async fn import_key(&self, name: &str, key: &[u8], cipher: &str) -> Result<(), Error> {
-        let body = outgoing::import(key, cipher);
+    pub async fn import_key(
+        &self,
+        name: &str,
+        key: &[u8],
+        cipher: &str,
+        hmac: Option<&[u8]>,
+    ) -> Result<(), Error> {
+        let body = outgoing::import(key, cipher, hmac);
         let call = post("import", new_name(name)?, Some(body));
         self.call(call).await.map(drop)
     }

@@ -10,7 +10,8 @@
 //! Each operation runs from begin to end on a thread for blocking work, so cancelling one never stops it half-way.
 
 use std::{
-    fmt,
+    fmt, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -19,7 +20,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
-use self::directory::Directory;
+use self::directory::{Directory, Flushes};
 use super::{Error, Keystore, Page, check_value};
 use crate::{name::KeyName, secret::Secret};
 
@@ -43,7 +44,37 @@ pub struct Settings {
 pub struct FsStore {
     path: Arc<Path>,
     slots: Arc<Semaphore>,
-    hard_links: bool,
+    flushes: Flushes,
+}
+
+impl Settings {
+    /// Whether the other directory is this one or lies in it, whatever the paths say: links, bind mounts and `..` are seen through. One
+    /// that is not there lies where it would be made, and contains nothing.
+    ///
+    /// # Errors
+    /// What the file system says when one of them cannot be looked at.
+    pub fn contains(&self, other: &Self) -> io::Result<bool> {
+        let own = match self.path.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            own => own?,
+        };
+        let mut path = std::path::absolute(&other.path)?;
+        // The part that is there, where links lead.
+        let there = loop {
+            match path.canonicalize() {
+                Ok(there) => break there,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && path.pop() => {}
+                Err(error) => return Err(error),
+            }
+        };
+        for above in there.ancestors() {
+            let above = above.metadata()?;
+            if (above.dev(), above.ino()) == (own.dev(), own.ino()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// Opens the directory, making it first when it is missing, and clears away what crashes have left behind. Returns the store and what its
@@ -61,9 +92,28 @@ pub async fn connect(settings: &Settings) -> Result<(FsStore, Vec<String>), Erro
     let store = FsStore {
         path,
         slots: Arc::new(Semaphore::new(MAX_PARALLEL)),
-        hard_links: start.hard_links,
+        flushes: Flushes::with(start.hard_links),
     };
     Ok((store, start.warnings))
+}
+
+/// Opens the directory to read keys and nothing else: nothing in it or about it is changed, made or cleared away, and creating and deleting
+/// are refused. Returns the store and what its reader should know, one sentence each.
+///
+/// # Errors
+/// As [`connect`]; a directory that is missing is [`Error::Unreachable`].
+pub async fn connect_to_read(settings: &Settings) -> Result<(FsStore, Vec<String>), Error> {
+    let path: Arc<Path> = Arc::from(settings.path.as_path());
+    let warnings = {
+        let path = Arc::clone(&path);
+        on_blocking_thread(move || start::look(&path)).await?
+    };
+    let store = FsStore {
+        path,
+        slots: Arc::new(Semaphore::new(MAX_PARALLEL)),
+        flushes: Flushes::Never,
+    };
+    Ok((store, warnings))
 }
 
 impl FsStore {
@@ -77,13 +127,29 @@ impl FsStore {
             .await
             .map_err(|source| Error::unreachable("fs: the store is closed", source))?;
         let path = Arc::clone(&self.path);
-        let hard_links = self.hard_links;
+        let flushes = self.flushes;
         on_blocking_thread(move || {
             // Given back when the work ends, not when the caller goes away.
             let _slot = slot;
-            work(&Directory::open(&path, hard_links)?)
+            work(&Directory::open(&path, flushes)?)
         })
         .await
+    }
+}
+
+impl FsStore {
+    /// Refuses if the store was opened to read.
+    fn check_purpose(&self, what: &str) -> Result<(), Error> {
+        if self.flushes == Flushes::Never {
+            return Err(Error::Refused {
+                what: format!(
+                    "fs: cannot {what}: '{}' was opened to be read",
+                    self.path.display()
+                ),
+                source: None,
+            });
+        }
+        Ok(())
     }
 }
 
@@ -112,6 +178,7 @@ impl Keystore for FsStore {
 
     async fn create(&self, name: &KeyName, value: &Secret) -> Result<(), Error> {
         check_value(value)?;
+        self.check_purpose("create keys")?;
         let name = name.clone();
         let value = Secret::copy_from(value.expose());
         self.run(move |directory| directory.create(&name, &value))
@@ -124,6 +191,7 @@ impl Keystore for FsStore {
     }
 
     async fn delete(&self, name: &KeyName) -> Result<(), Error> {
+        self.check_purpose("delete keys")?;
         let name = name.clone();
         self.run(move |directory| directory.delete(&name)).await
     }

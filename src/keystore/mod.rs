@@ -182,3 +182,24 @@ pub async fn open(settings: &Settings) -> Result<Opened, Error> {
         },
     })
 }
+
+/// Opens the store that `settings` name to read keys and nothing else: nothing in it is changed, and creating and deleting are refused.
+///
+/// # Errors
+/// What the store says when it cannot be opened. Keys in memory are [`Error::Refused`]: they end with the process that has them.
+pub async fn open_to_read(settings: &Settings) -> Result<Opened, Error> {
+    match settings {
+        Settings::Fs(settings) => {
+            let (store, warnings) = fs::connect_to_read(settings).await?;
+            Ok(Opened {
+                store: Arc::new(store),
+                warnings,
+            })
+        }
+        Settings::Mem => Err(Error::Refused {
+            what: "keys in memory cannot be read from outside: they end with the process that has them"
+                .to_owned(),
+            source: None,
+        }),
+    }
+}

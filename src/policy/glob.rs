@@ -8,7 +8,7 @@ use std::str::Chars;
 
 /// A compiled glob.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Glob {
+pub struct Glob {
     /// What stands between the slashes; never empty.
     segments: Box<[Box<[Token]>]>,
 }
@@ -30,7 +30,7 @@ enum Token {
 
 impl Glob {
     /// Compiles `text`. `None` if it is malformed.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let mut segments = Vec::new();
         let mut segment = Vec::new();
         let mut chars = text.chars();
@@ -57,7 +57,7 @@ impl Glob {
     }
 
     /// Whether the whole of `path` matches.
-    pub(super) fn matches(&self, path: &str) -> bool {
+    pub fn matches(&self, path: &str) -> bool {
         let mut texts = path.split('/');
         self.segments
             .iter()

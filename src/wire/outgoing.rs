@@ -6,19 +6,27 @@ use zeroize::Zeroizing;
 
 use super::{base64, write};
 
-/// `PUT /v1/key/import/`: `key` has 32 bytes, `cipher` is a word as `AES256`, which needs no escapes in JSON.
-pub fn import(key: &[u8], cipher: &str) -> Bytes {
+/// `PUT /v1/key/import/`: `key` and `hmac` have 32 bytes, `cipher` is a word as `AES256`, which needs no escapes in JSON.
+pub fn import(key: &[u8], cipher: &str, hmac: Option<&[u8]>) -> Bytes {
     const HEAD: &str = r#"{"key":""#;
     const MIDDLE: &str = r#"","cipher":""#;
+    const HMAC: &str = r#"","hmac":""#;
     const END: &str = "\"}\n";
-    let len = HEAD.len() + base64::encoded_len(key.len()) + MIDDLE.len() + cipher.len() + END.len();
+    let keys =
+        base64::encoded_len(key.len()) + hmac.map_or(0, |hmac| base64::encoded_len(hmac.len()));
+    let len = HEAD.len() + keys + MIDDLE.len() + cipher.len() + HMAC.len() + END.len();
     // One allocation: a buffer that grew would leave an unwiped copy behind.
     let mut out = Zeroizing::new(Vec::with_capacity(len));
     out.extend_from_slice(HEAD.as_bytes());
     base64::encode_into(key, &mut out);
-    for part in [MIDDLE, cipher, END] {
+    for part in [MIDDLE, cipher] {
         out.extend_from_slice(part.as_bytes());
     }
+    if let Some(hmac) = hmac {
+        out.extend_from_slice(HMAC.as_bytes());
+        base64::encode_into(hmac, &mut out);
+    }
+    out.extend_from_slice(END.as_bytes());
     Bytes::from_owner(out)
 }
 
@@ -65,8 +73,12 @@ mod tests {
             b"{\"ciphertext\":\"/+8=\",\"context\":\"YWJj\"}\n"
         );
         assert_eq!(
-            &import(&[0; 3], "ChaCha20")[..],
+            &import(&[0; 3], "ChaCha20", None)[..],
             b"{\"key\":\"AAAA\",\"cipher\":\"ChaCha20\"}\n"
+        );
+        assert_eq!(
+            &import(&[0; 3], "AES256", Some(&[0; 6]))[..],
+            b"{\"key\":\"AAAA\",\"cipher\":\"AES256\",\"hmac\":\"AAAAAAAA\"}\n"
         );
         assert_eq!(&hmac(b"abc")[..], b"{\"message\":\"YWJj\"}\n");
     }

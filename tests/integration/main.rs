@@ -27,6 +27,7 @@ mod keystore;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
+mod migrate;
 mod proxy;
 #[cfg(test)]
 mod secrets;

@@ -51,11 +51,14 @@ type cluster struct {
 	s3   *minio.Client
 	core minio.Core
 
-	addr   string   // of MinIO
-	drives []string // folders where MinIO keeps its data
-	env    []string // of MinIO
-	mcDir  string   // configuration of mc
-	names  int      // buckets made so far
+	dir      string // everything else lies in it
+	addr     string // of MinIO
+	user     string // its root
+	password string
+	drives   []string // folders where MinIO keeps its data
+	env      []string // of MinIO
+	mcDir    string   // configuration of mc
+	names    int      // buckets made so far
 }
 
 // start brings up both servers. Nothing exists yet but the default key, which MinIO makes by itself.
@@ -68,14 +71,34 @@ func start(t *testing.T) *cluster {
 // be told about where it is.
 func startWith(t *testing.T, config kesd.Config, endpoints func(c *cluster) string) *cluster {
 	t.Helper()
-	kesd.Tool(t, "minio")
-	kesd.Tool(t, "mc")
-	dir := t.TempDir()
-	c := &cluster{mcDir: filepath.Join(dir, "mc")}
-	id := kesd.NewIdentity(t, dir, "minio")
+	c := prepare(t)
+	id := kesd.NewIdentity(t, c.dir, "minio")
 	config.Files = true
 	config.Policies = map[string]kesd.Policy{"minio": {Allow: policy, Identities: []string{id.ID}}}
 	c.kes = kesd.Start(t, config)
+	c.env = append(c.env,
+		"MINIO_ROOT_USER="+rootUser,
+		"MINIO_ROOT_PASSWORD="+rootPassword,
+		"MINIO_KMS_KES_ENDPOINT="+endpoints(c),
+		"MINIO_KMS_KES_KEY_NAME="+defaultKey,
+		"MINIO_KMS_KES_CERT_FILE="+id.CertFile,
+		"MINIO_KMS_KES_KEY_FILE="+id.KeyFile,
+		"MINIO_KMS_KES_CAPATH="+c.kes.CAFile,
+	)
+	if status, _ := c.call(t, http.MethodGet, "/v1/key/describe/"+defaultKey, nil); status != http.StatusNotFound {
+		t.Fatalf("the default key is there before MinIO: status %d", status)
+	}
+	c.launch(t, rootUser, rootPassword)
+	return c
+}
+
+// prepare makes the drives of a MinIO and the part of its environment that has nothing to do with keys.
+func prepare(t *testing.T) *cluster {
+	t.Helper()
+	kesd.Tool(t, "minio")
+	kesd.Tool(t, "mc")
+	dir := t.TempDir()
+	c := &cluster{dir: dir, mcDir: filepath.Join(dir, "mc")}
 	for i := range 4 {
 		drive := filepath.Join(dir, fmt.Sprintf("drive%d", i+1))
 		must(t, os.Mkdir(drive, 0o700))
@@ -87,20 +110,17 @@ func startWith(t *testing.T, config kesd.Config, endpoints func(c *cluster) stri
 		"MINIO_CI_CD=1", // allows drives on the system's disk
 		"MINIO_BROWSER=off",
 		"MINIO_UPDATE=off",
-		"MINIO_ROOT_USER=" + rootUser,
-		"MINIO_ROOT_PASSWORD=" + rootPassword,
-		"MINIO_KMS_KES_ENDPOINT=" + endpoints(c),
-		"MINIO_KMS_KES_KEY_NAME=" + defaultKey,
-		"MINIO_KMS_KES_CERT_FILE=" + id.CertFile,
-		"MINIO_KMS_KES_KEY_FILE=" + id.KeyFile,
-		"MINIO_KMS_KES_CAPATH=" + c.kes.CAFile,
 	}
-	if status, _ := c.call(t, http.MethodGet, "/v1/key/describe/"+defaultKey, nil); status != http.StatusNotFound {
-		t.Fatalf("the default key is there before MinIO: status %d", status)
-	}
+	return c
+}
+
+// launch starts MinIO for the first time, and waits until it serves these root credentials.
+func (c *cluster) launch(t *testing.T, user, password string) {
+	t.Helper()
 	for try := 1; ; try++ {
 		c.addr = kesd.FreeAddr(t)
-		c.s3 = c.client(t, rootUser, rootPassword)
+		c.user, c.password = user, password
+		c.s3 = c.client(t, user, password)
 		c.minio = c.spawnMinIO(t)
 		if c.awaitMinIO(t) {
 			break
@@ -110,7 +130,6 @@ func startWith(t *testing.T, config kesd.Config, endpoints func(c *cluster) stri
 		}
 	}
 	c.core = minio.Core{Client: c.s3}
-	return c
 }
 
 func (c *cluster) spawnMinIO(t *testing.T) *kesd.Process {
@@ -192,7 +211,7 @@ func (c *cluster) mcTry(t *testing.T, args ...string) ([]map[string]any, error) 
 		"HOME=" + filepath.Dir(c.mcDir),
 		"PATH=" + os.Getenv("PATH"),
 		"MC_CONFIG_DIR=" + c.mcDir,
-		"MC_HOST_m=http://" + rootUser + ":" + rootPassword + "@" + c.addr,
+		"MC_HOST_m=http://" + c.user + ":" + c.password + "@" + c.addr,
 	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Er
             && let Some(key) = as_key(key)
         {
             out.note("'kes key create NAME KEY' is deprecated, use 'kes key import NAME KEY'");
-            let call = session.client.import_key(name, &key, import::AES256);
+            let call = session.client.import_key(name, &key, import::AES256, None);
             session.call(doing("import key", name), call).await?;
             return import::report(name, out);
         }

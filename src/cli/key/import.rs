@@ -39,6 +39,9 @@ pub(super) struct Args {
     /// Make the key here, and show it to nobody
     #[arg(long, conflicts_with = "file")]
     generate: bool,
+    /// Read the HMAC key, too, from this file, in base64 [default: a random one]
+    #[arg(long, value_name = "FILE")]
+    hmac_file: Option<PathBuf>,
     /// Cipher the key is for
     #[arg(long, value_parser = [AES256, "ChaCha20"], default_value = AES256)]
     cipher: String,
@@ -48,11 +51,16 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, env: &Environment, out: &Output) -> Result<(), Error> {
     let key = args.key()?;
+    let hmac = match &args.hmac_file {
+        Some(path) => Some(key_of("the HMAC key", &file::read(path)?)?),
+        None => None,
+    };
     let session = args.connect.session(env, out)?;
     connect::run(async {
+        let hmac = hmac.as_ref().map(Secret::expose);
         let call = session
             .client
-            .import_key(&args.name, key.expose(), &args.cipher);
+            .import_key(&args.name, key.expose(), &args.cipher, hmac);
         session.call(doing("import key", &args.name), call).await
     })?;
     if args.key.as_deref().is_some_and(|key| key != "-") {
@@ -81,14 +89,19 @@ impl Args {
             return Ok(Secret::random(KEY_LEN)?);
         }
         let text = file::input("the key", self.key.as_deref(), self.file.as_deref())?;
-        let text = std::str::from_utf8(&text).unwrap_or("?");
-        let key = context::decode("the key", text)?;
-        if key.len() != KEY_LEN {
-            return Err(Error::Invalid(format!(
-                "the key has {} bytes instead of {KEY_LEN}",
-                key.len()
-            )));
-        }
-        Ok(Secret::copy_from(&key))
+        key_of("the key", &text)
     }
+}
+
+/// The 32 bytes of a key in base64.
+fn key_of(what: &str, text: &[u8]) -> Result<Secret, Error> {
+    let text = std::str::from_utf8(text).unwrap_or("?");
+    let key = context::decode(what, text)?;
+    if key.len() != KEY_LEN {
+        return Err(Error::Invalid(format!(
+            "{what} has {} bytes instead of {KEY_LEN}",
+            key.len()
+        )));
+    }
+    Ok(Secret::copy_from(&key))
 }

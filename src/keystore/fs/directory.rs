@@ -40,19 +40,41 @@ const READS: usize = 3;
 pub(super) struct Directory {
     pub(super) fd: OwnedFd,
     path: PathBuf,
-    hard_links: bool,
+    flushes: Flushes,
+}
+
+/// When a reader flushes the directory before it believes in a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flushes {
+    /// Always: the file system cannot say which names are on the disk.
+    Always,
+    /// Never: the reader does nothing with a key but look at it, and does not touch what it reads.
+    Never,
+    /// Where a file has two names.
+    TwoNames,
+}
+
+impl Flushes {
+    /// Of a server, on a file system that is known to have hard links or not.
+    pub(super) fn with(hard_links: bool) -> Self {
+        if hard_links {
+            Self::TwoNames
+        } else {
+            Self::Always
+        }
+    }
 }
 
 impl Directory {
-    /// Opens the directory `path`. `hard_links`: whether its file system is known to have them.
-    pub(super) fn open(path: &Path, hard_links: bool) -> Result<Self, Error> {
+    /// Opens the directory `path`.
+    pub(super) fn open(path: &Path, flushes: Flushes) -> Result<Self, Error> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|errno| fault::directory(path, errno))?;
         Ok(Self {
             fd,
             path: path.to_owned(),
-            hard_links,
+            flushes,
         })
     }
 
@@ -140,7 +162,12 @@ impl Directory {
         if size > MAX_VALUE {
             return Err(self.malformed(name, "is larger than 1 MiB and cannot be a key"));
         }
-        if stat.st_nlink > 1 || !self.hard_links {
+        let flushes = match self.flushes {
+            Flushes::Always => true,
+            Flushes::Never => false,
+            Flushes::TwoNames => stat.st_nlink > 1,
+        };
+        if flushes {
             self.flush()
                 .map_err(|errno| self.error(&format!("read key '{name}'"), errno))?;
         }
@@ -182,14 +209,28 @@ impl Directory {
 
     /// Calls `each` with every entry whose name is text.
     pub(super) fn for_each_file(&self, mut each: impl FnMut(Entry<'_>)) -> Result<(), Errno> {
+        self.for_each_entry(|_, entry| {
+            if let Some(entry) = entry {
+                each(entry);
+            }
+        })
+    }
+
+    /// Calls `each` with the name of every entry, as far as it can be shown, and with the entry itself if its name is text.
+    pub(super) fn for_each_entry(
+        &self,
+        mut each: impl FnMut(&str, Option<Entry<'_>>),
+    ) -> Result<(), Errno> {
         for entry in rustix::fs::Dir::read_from(&self.fd)? {
             let entry = entry?;
-            if let Ok(name) = entry.file_name().to_str() {
-                each(Entry {
-                    directory: self,
-                    name,
-                    kind: entry.file_type(),
-                });
+            let shown = entry.file_name().to_string_lossy();
+            let file = entry.file_name().to_str().ok().map(|name| Entry {
+                directory: self,
+                name,
+                kind: entry.file_type(),
+            });
+            if !matches!(&*shown, "." | "..") {
+                each(&shown, file);
             }
         }
         Ok(())

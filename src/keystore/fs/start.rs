@@ -12,7 +12,7 @@ use std::{
 use rustix::io::Errno;
 
 use super::{
-    directory::{Directory, flush},
+    directory::{Directory, Flushes, flush},
     fault,
     temporary::Temporary,
 };
@@ -45,7 +45,7 @@ pub(super) fn start(path: &Path) -> Result<Start, Error> {
         let made = builder.mode(0o700).recursive(true).create(path);
         made.map_err(|source| fault::directory(path, source))?;
     }
-    let directory = Directory::open(path, false)?;
+    let directory = Directory::open(path, Flushes::Always)?;
     let shown = path.display();
     let mut start = Start {
         hard_links: false,
@@ -75,6 +75,40 @@ pub(super) fn start(path: &Path) -> Result<Start, Error> {
     }
     start.warnings.extend(empty_files(&directory, path));
     Ok(start)
+}
+
+/// Looks around in the directory `path` without touching anything, for what is no key and is not listed as one. Returns what to say of it.
+pub(super) fn look(path: &Path) -> Result<Vec<String>, Error> {
+    let directory = Directory::open(path, Flushes::Never)?;
+    let mut count = 0_usize;
+    let mut names = BTreeSet::new();
+    let mut note = |name: String| {
+        count += 1;
+        names.insert(name);
+        if names.len() > NAMED {
+            names.pop_last();
+        }
+    };
+    directory
+        .for_each_entry(|name, file| match file {
+            Some(file) if Temporary::is_name(file.name) => {}
+            Some(file) if KeyName::parse_old(file.name).is_ok() && file.is_regular() => {}
+            _ => note(name.escape_debug().to_string()),
+        })
+        .map_err(|errno| fault::directory(path, errno))?;
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let names: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    let more = match count.saturating_sub(names.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Ok(vec![format!(
+        "'{}' holds what is no key, and is left alone: {}{more}",
+        path.display(),
+        names.join(", ")
+    )])
 }
 
 /// Brings the names of an empty directory, and of those above it, to the disk. It was made just now, or by a start that may have been
@@ -196,7 +230,7 @@ mod tests {
     #[test]
     fn a_second_spelling_of_a_name_is_noticed() {
         let temp = tempfile::tempdir().unwrap();
-        let directory = Directory::open(temp.path(), true).unwrap();
+        let directory = Directory::open(temp.path(), Flushes::TwoNames).unwrap();
         let probe = Temporary::new(&directory).unwrap();
         assert!(!ignores_case(&directory, &probe.name));
         std::fs::write(temp.path().join(probe.name.to_ascii_uppercase()), "").unwrap();

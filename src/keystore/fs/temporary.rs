@@ -119,10 +119,11 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::keystore::fs::directory::Flushes;
 
     fn directory() -> (TempDir, Directory) {
         let temp = tempfile::tempdir().unwrap();
-        let directory = Directory::open(temp.path(), true).unwrap();
+        let directory = Directory::open(temp.path(), Flushes::TwoNames).unwrap();
         (temp, directory)
     }
 

@@ -28,14 +28,14 @@ print "cut\n";
 "#;
 
 /// A mounted file system. Only inside of [`place`]: the mount ends with the process.
-pub(super) struct Disk {
+pub(crate) struct Disk {
     image: PathBuf,
     mount: PathBuf,
 }
 
 /// In a process with mounts of its own, where to work. Elsewhere runs `test` again in such a process and returns nothing; it
 /// must then return, too.
-pub(super) fn place(test: &str) -> Option<PathBuf> {
+pub(crate) fn place(test: &str) -> Option<PathBuf> {
     let place = child::place();
     if place.is_none() {
         let tool = |program| works(program, &["-V"]);
@@ -57,9 +57,22 @@ pub(super) fn place(test: &str) -> Option<PathBuf> {
     place
 }
 
+/// Whether a test may mount something for itself. If not, says so.
+pub(crate) fn is_mountable() -> bool {
+    let flags: &[&str] = if child::is_root() {
+        &["--mount", "true"]
+    } else {
+        &["--mount", "--map-root-user", "true"]
+    };
+    all_met(&[
+        ("the right to mount", works("unshare", flags)),
+        ("mount", works("mount", &["-V"])),
+    ])
+}
+
 impl Disk {
     /// Makes an empty file system in `place`, instead of one that was there, and mounts it.
-    pub(super) fn new(place: &Path) -> Self {
+    pub(crate) fn new(place: &Path) -> Self {
         let disk = Self {
             image: place.join("image"),
             mount: place.join("mount"),
@@ -82,7 +95,7 @@ impl Disk {
     }
 
     /// A directory on it.
-    pub(super) fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.mount.join(name)
     }
 
@@ -94,7 +107,7 @@ impl Disk {
     }
 
     /// Gets everything ready for cutting the power at once.
-    pub(super) fn switch(&self) -> Switch {
+    pub(crate) fn switch(&self) -> Switch {
         let mut child = Command::new("perl")
             .args(["-e", CUT])
             .arg(&self.mount)
@@ -110,7 +123,7 @@ impl Disk {
     }
 
     /// Brings it up after a power failure: nobody may use it any more.
-    pub(super) fn restart(&self) {
+    pub(crate) fn restart(&self) {
         run(Command::new("umount").arg(&self.mount), &[0]);
         // 1: it found something to repair, as after any power failure, and did.
         run(
@@ -122,14 +135,14 @@ impl Disk {
 }
 
 /// Cuts the power of a [`Disk`].
-pub(super) struct Switch {
+pub(crate) struct Switch {
     child: Child,
     says: BufReader<std::process::ChildStdout>,
 }
 
 impl Switch {
     /// Cuts it.
-    pub(super) fn cut(mut self) {
+    pub(crate) fn cut(mut self) {
         self.child.stdin.take().unwrap().write_all(b"\n").unwrap();
         let mut line = String::new();
         self.says.read_line(&mut line).unwrap();

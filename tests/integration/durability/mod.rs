@@ -15,14 +15,14 @@ use kes::keystore::{self, Keystore, Opened, Settings};
 use crate::support::need::variable;
 
 mod churn;
-mod disk;
+pub(crate) mod disk;
 mod kill;
 mod power;
 mod predecessor;
 mod worker;
 
 /// How many times as much to do as in CI: `KES_DURABILITY`, 1 if unset.
-fn times() -> usize {
+pub(crate) fn times() -> usize {
     variable("KES_DURABILITY").map_or(1, |text| text.parse().unwrap())
 }
 
@@ -39,11 +39,11 @@ async fn open_warned(path: &Path) -> Opened {
 }
 
 /// Numbers that a seed decides (`SplitMix64`): for picking moments, not for keys.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// From `KES_TEST_SEED`, or new. Prints the seed, which is seen when the test fails.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let seed = variable("KES_TEST_SEED")
             .map_or_else(|| getrandom::u64().unwrap(), |text| text.parse().unwrap());
         println!("KES_TEST_SEED={seed}");
@@ -51,7 +51,7 @@ impl Random {
     }
 
     /// A number below `end`.
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

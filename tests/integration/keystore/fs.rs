@@ -23,7 +23,7 @@ mod process;
 const LEFT_OVER: &str = ".kes-new-0123456789abcdef0123456789abcdef";
 
 /// Keys in a temporary directory.
-pub(super) struct Files {
+pub(crate) struct Files {
     place: TempDir,
 }
 
@@ -40,8 +40,8 @@ impl Subject for Files {
         open(self.place.path()).await.store
     }
 
-    async fn plant(&self, name: &str) -> Result<(), &'static str> {
-        fs::write(self.place.path().join(name), "foreign").unwrap();
+    async fn plant_text(&self, name: &str, text: &str) -> Result<(), &'static str> {
+        fs::write(self.place.path().join(name), text).unwrap();
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use kes::keystore::{Keystore, Settings, open};
 use super::subject::{Nature, Subject};
 
 /// The store in memory. There is no second process to share it with: all handles are the same store.
-pub(super) struct Memory(Arc<dyn Keystore>);
+pub(crate) struct Memory(Arc<dyn Keystore>);
 
 #[async_trait]
 impl Subject for Memory {
@@ -22,7 +22,7 @@ impl Subject for Memory {
         Arc::clone(&self.0)
     }
 
-    async fn plant(&self, _name: &str) -> Result<(), &'static str> {
+    async fn plant_text(&self, _name: &str, _text: &str) -> Result<(), &'static str> {
         Err("nobody but the server can write into its memory")
     }
 }

@@ -9,8 +9,8 @@
 
 pub(crate) mod child;
 mod conformance;
-mod fs;
-mod mem;
+pub(crate) mod fs;
+pub(crate) mod mem;
 pub(crate) mod subject;
 
 /// The stores that conform.

@@ -19,7 +19,7 @@ use kes::{
 
 /// A store under test, with data of its own.
 #[async_trait]
-pub(super) trait Subject: Send + Sync + 'static {
+pub(crate) trait Subject: Send + Sync + 'static {
     /// In what the store differs from the strictest one.
     const NATURE: Nature;
 
@@ -30,11 +30,16 @@ pub(super) trait Subject: Send + Sync + 'static {
     async fn handle(&self) -> Arc<dyn Keystore>;
 
     /// Puts an entry of this name into the store as a stranger would, or says why that cannot be.
-    async fn plant(&self, name: &str) -> Result<(), &'static str>;
+    async fn plant(&self, name: &str) -> Result<(), &'static str> {
+        self.plant_text(name, "foreign").await
+    }
+
+    /// Puts this text into the store under this name as a stranger would, or says why that cannot be.
+    async fn plant_text(&self, name: &str, text: &str) -> Result<(), &'static str>;
 }
 
 /// In what a store may differ, each with the reason.
-pub(super) struct Nature {
+pub(crate) struct Nature {
     /// Why deleting a missing name succeeds, if it does.
     pub(super) silent_delete: Option<&'static str>,
     /// The largest value in bytes, and why it is not [`MAX_VALUE`].

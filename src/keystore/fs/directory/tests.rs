@@ -8,7 +8,7 @@ use super::*;
 
 fn directory() -> (TempDir, Directory) {
     let temp = tempfile::tempdir().unwrap();
-    let directory = Directory::open(temp.path(), true).unwrap();
+    let directory = Directory::open(temp.path(), Flushes::TwoNames).unwrap();
     (temp, directory)
 }
 
