@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::record;
-use crate::durability::{all_met, works};
+use crate::support::need::{all_met, works};
 
 /// A folder with two configuration files, `from.yml` and `to.yml`, and keys at the first one's end.
 struct Place(TempDir);
