@@ -1,6 +1,9 @@
 //! The flags of every command that talks to a server, and the client they make.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use zeroize::Zeroizing;
@@ -8,6 +11,7 @@ use zeroize::Zeroizing;
 use super::{
     error::Error,
     output::Output,
+    password,
     settings::{self, Environment, Given, Proof, ProofFlags},
 };
 use crate::{
@@ -39,6 +43,9 @@ pub(super) struct ConnectArgs {
     /// Private key of the client certificate [env: KES_CLIENT_KEY]
     #[arg(long, value_name = "FILE")]
     client_key: Option<String>,
+    /// File with the password of the private key [env: KES_CLIENT_KEY_PASSWORD has the password itself]
+    #[arg(long, value_name = "FILE")]
+    key_password_file: Option<PathBuf>,
     /// Client certificate [env: KES_CLIENT_CERT]
     #[arg(long, value_name = "FILE")]
     client_cert: Option<String>,
@@ -132,10 +139,16 @@ impl ConnectArgs {
                     }
                 }
                 let (chain, private) = (read(&certificate)?, read(&key)?);
-                Credential::from_pem(&chain, &private).map_err(|source| Error::Credential {
-                    certificate: certificate.value.to_string(),
-                    key: key.value.to_string(),
-                    source,
+                let file = self.key_password_file.as_deref();
+                let password = Credential::needs_password(&private)
+                    .then(|| password::of_key(file, &key.value, env))
+                    .transpose()?;
+                Credential::from_pem(&chain, &private, password.as_ref()).map_err(|source| {
+                    Error::Credential {
+                        certificate: certificate.value.to_string(),
+                        key: key.value.to_string(),
+                        source,
+                    }
                 })
             }
         }

@@ -2,7 +2,7 @@
 
 use std::{error, io};
 
-use super::{connect::Peer, hint};
+use super::{connect::Peer, hint, password};
 use crate::{
     client::{self, credential::InvalidCredential, endpoint::InvalidEndpoint, trust::InvalidTrust},
     secret::NoRandomness,
@@ -53,6 +53,11 @@ pub(super) enum Error {
     /// The input is not what the command works on.
     #[error("{0}")]
     Invalid(String),
+    /// A private key is encrypted, and nobody can be asked for its password.
+    #[error(
+        "the private key '{key}' is encrypted, and there is no terminal to ask for its password"
+    )]
+    NoPassword { key: String, source: io::Error },
     /// Standard output or input broke.
     #[error("cannot {doing}")]
     Io {
@@ -114,9 +119,10 @@ impl Error {
         match self {
             Self::Call { source, peer, .. } => hint::of_call(source, peer),
             Self::Credential {
-                source: InvalidCredential::Encrypted,
+                source: InvalidCredential::Key(error),
                 ..
-            } => Some("decrypt it with 'openssl pkey -in KEY -out FILE', or use an API key".to_owned()),
+            } => Some(error.hint(password::ORIGINS)),
+            Self::NoPassword { .. } => Some(format!("set {}", password::ORIGINS)),
             Self::Server(error) => error.hint(),
             Self::Exists(_) => Some("use --force to replace it".to_owned()),
             Self::Stranger => Some(

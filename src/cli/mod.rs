@@ -23,6 +23,7 @@ mod identity;
 mod key;
 mod legacy;
 mod output;
+mod password;
 mod server;
 mod settings;
 mod status;

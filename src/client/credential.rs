@@ -7,15 +7,19 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
 
 use crate::{
-    apikey::ApiKey, certificate::SelfSigned, identity::Identity, pem, secret::NoRandomness,
+    apikey::ApiKey,
+    certificate::SelfSigned,
+    identity::Identity,
+    pem,
+    secret::{NoRandomness, Secret},
 };
 
 /// Why certificate and key give no credential.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidCredential {
-    /// The private key is encrypted.
-    #[error("the private key is encrypted, which is not supported here")]
-    Encrypted,
+    /// The private key cannot be had: it is malformed, or encrypted and the password is missing or wrong.
+    #[error(transparent)]
+    Key(#[from] pem::KeyError),
     /// The certificate is no X.509.
     #[error("the certificate is malformed")]
     MalformedCertificate,
@@ -67,11 +71,24 @@ impl Credential {
         })
     }
 
-    /// The certificate chain of one file, leaf first, and the first private key of another: PEM.
+    /// Whether the private key that [`Self::from_pem`] would use is encrypted, and so needs a password.
+    pub fn needs_password(key: &[u8]) -> bool {
+        let first = pem::blocks(key)
+            .map_while(Result::ok)
+            .find(pem::Block::is_private_key);
+        first.is_some_and(|block| block.is_encrypted())
+    }
+
+    /// The certificate chain of one file, leaf first, and the first private key of another: PEM. The key may be encrypted with
+    /// `password`; a key in clear needs none, and one that is given is ignored.
     ///
     /// # Errors
     /// [`InvalidCredential`] if either cannot be used, or they do not belong together.
-    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, InvalidCredential> {
+    pub fn from_pem(
+        certificate: &[u8],
+        key: &[u8],
+        password: Option<&Secret>,
+    ) -> Result<Self, InvalidCredential> {
         let mut chain = Vec::new();
         for block in pem::decode(certificate)? {
             if !block.is_certificate() {
@@ -86,11 +103,9 @@ impl Credential {
         let blocks = pem::decode(key)?;
         let block = blocks.iter().find(|block| block.is_private_key());
         let block = block.ok_or(InvalidCredential::NoKey)?;
-        if block.is_encrypted() {
-            return Err(InvalidCredential::Encrypted);
-        }
+        let clear = block.private_key(password)?;
         let der =
-            PrivateKeyDer::try_from(block.der()).map_err(|_| InvalidCredential::UnknownKey)?;
+            PrivateKeyDer::try_from(clear.as_slice()).map_err(|_| InvalidCredential::UnknownKey)?;
         let signer =
             aws_lc_rs::sign::any_supported_type(&der).map_err(|_| InvalidCredential::UnknownKey)?;
         let public = signer.public_key().ok_or(InvalidCredential::UnknownKey)?;
@@ -128,7 +143,7 @@ mod tests {
     }
 
     fn read(certificate: &str, key: &str) -> Result<Identity, InvalidCredential> {
-        let credential = Credential::from_pem(certificate.as_bytes(), key.as_bytes())?;
+        let credential = Credential::from_pem(certificate.as_bytes(), key.as_bytes(), None)?;
         Ok(credential.identity().clone())
     }
 
@@ -160,6 +175,24 @@ mod tests {
         }
     }
 
+    /// cli.md 21: the form that the predecessor writes.
+    #[test]
+    fn an_encrypted_key_is_read_with_its_password() {
+        let key = ApiKey::parse("kes:v1:AAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f").unwrap();
+        let (certificate, clear) = pems(&key);
+        let encrypted = "-----BEGIN PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,8c7e96991ff72f6e03bc0de8a749f8c1\n\nLNvoBNiH3O5X6EgfLzpvg5u+Sb5GlZf2sgpdAg89Y32Ld9pviuv5mnouU/IX0XnD\ngoPrGjuYRiErLLfsZW/7NQ==\n-----END PRIVATE KEY-----\n";
+        assert!(Credential::needs_password(encrypted.as_bytes()));
+        assert!(!Credential::needs_password(clear.as_bytes()));
+        let read = |password: &str| {
+            let password = Secret::copy_from(password.as_bytes());
+            let certificate = certificate.as_bytes();
+            Credential::from_pem(certificate, encrypted.as_bytes(), Some(&password))
+        };
+        assert_eq!(*read("secret").unwrap().identity(), key.identity());
+        let error = read("Secret").unwrap_err().to_string();
+        assert!(error.contains("the password is wrong"), "{error}");
+    }
+
     #[test]
     fn what_cannot_be_used_is_named() {
         let (certificate, key) = pems(&ApiKey::generate().unwrap());
@@ -168,7 +201,7 @@ mod tests {
         let broken = "-----BEGIN PRIVATE KEY-----\nAAEC\n-----END PRIVATE KEY-----\n";
         let cases = [
             (read(&certificate, &other), "does not belong"),
-            (read(&certificate, &old), "encrypted"),
+            (read(&certificate, &old), "password required"),
             (read(&certificate, &certificate), "no private key"),
             (read(&certificate, broken), "malformed"),
             (read("", &key), "no certificate"),
