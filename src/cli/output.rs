@@ -120,6 +120,11 @@ impl Output {
         self.out.terminal
     }
 
+    /// Whether standard output is styled.
+    pub(super) fn is_styled(&self) -> bool {
+        self.out.styled
+    }
+
     /// Writes `bytes` to standard output, as they are.
     pub(super) fn raw(&self, bytes: &[u8]) -> Result<(), Error> {
         let written = self.stream()?.write_all(bytes);

@@ -79,6 +79,8 @@ pub(super) struct Generation {
     ending: CancellationToken,
     /// When the server became stricter.
     retired: OnceLock<Duration>,
+    /// Cancelled at that moment.
+    retirement: CancellationToken,
 }
 
 impl Generation {
@@ -88,6 +90,7 @@ impl Generation {
             tls,
             ending: stopping.child_token(),
             retired: OnceLock::new(),
+            retirement: CancellationToken::new(),
         }
     }
 
@@ -99,6 +102,7 @@ impl Generation {
     /// Lets its connections finish what they do, and no more.
     pub(super) fn retire(&self, clock: &Clock) {
         let _ = self.retired.set(clock.elapsed());
+        self.retirement.cancel();
         self.ending.cancel();
     }
 
@@ -120,7 +124,8 @@ pub(super) async fn serve(context: Arc<Context>, stream: TcpStream, address: Soc
     let tls = &generation.tls;
     let handshake = tokio::select! {
         biased;
-        () = generation.ending.cancelled() => return,
+        // When the server stops, who has got this far may still ask once: a restart turns nobody away.
+        () = generation.retirement.cancelled() => return,
         handshake = tokio::time::timeout(HANDSHAKE, handshake(tls, stream, address)) => handshake,
     };
     let failure = match handshake {
