@@ -1,10 +1,12 @@
 //! One connection, from its first byte to its last: handshake, HTTP, limits, farewell.
 
 use std::{
+    future::poll_fn,
     io,
     net::SocketAddr,
     pin::{Pin, pin},
     sync::{Arc, OnceLock, atomic::AtomicUsize},
+    task::Poll,
     time::Duration,
 };
 
@@ -104,6 +106,11 @@ impl Generation {
         let _ = self.retired.set(clock.elapsed());
         self.retirement.cancel();
         self.ending.cancel();
+    }
+
+    /// Whether the server became stricter.
+    fn is_retired(&self) -> bool {
+        self.retired.get().is_some()
     }
 
     /// Whether its clients have long been told to go.
@@ -271,7 +278,11 @@ async fn watch<C: Future>(
                     alarm.as_mut().reset(tokio::time::Instant::now() + HEADERS);
                 }
             },
-            () = &mut ending, if !finishing => {
+            // Looked at each time the connection has been: who is new may ask once (docs/decisions/0008).
+            () = poll_fn(|cx| match ending.as_mut().poll(cx) {
+                Poll::Ready(()) if generation.is_retired() || !activity.is_new() => Poll::Ready(()),
+                _ => Poll::Pending,
+            }), if !finishing => {
                 finishing = true;
                 finish(connection.as_mut());
             }

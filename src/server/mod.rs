@@ -181,7 +181,7 @@ async fn live(
     match service.stop(drain, &mut signals).await {
         End::Complete => {}
         End::CutOff => process.warn(&format!(
-            "requests were still running {drain:?} after the signal to stop: cut off"
+            "connections were still busy {drain:?} after the signal to stop: cut off"
         )),
         End::Hurried => process.warn("a second signal to stop: requests under way are cut off"),
     }
