@@ -1,6 +1,6 @@
 //! The flags of every command that talks to a server, and the client they make.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, io, path::Path, time::Duration};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,8 +11,8 @@ use super::{
     error::Error,
     file,
     output::Output,
-    profile,
-    settings::{self, Environment, Given, Password, Proof, ProofFlags},
+    password, profile,
+    settings::{self, Environment, Given, Proof, ProofFlags},
 };
 use crate::{
     apikey::ApiKey,
@@ -53,7 +53,7 @@ pub(super) struct ConnectArgs {
     /// Client certificate [env: KES_CLIENT_CERT]
     #[arg(long, value_name = "FILE")]
     client_cert: Option<String>,
-    /// Read the password of the private key from this file [env: KES_CLIENT_KEY_PASSWORD]
+    /// File with the password of the private key [env: KES_CLIENT_KEY_PASSWORD has the password itself]
     #[arg(long, value_name = "FILE")]
     key_password_file: Option<String>,
     /// Also trust the certificates in this file or directory [env: KES_CA]
@@ -65,6 +65,9 @@ pub(super) struct ConnectArgs {
     /// Talk to any server, whoever it is
     #[arg(short = 'k', long)]
     insecure: bool,
+    /// Whether nobody is there to be asked for a password, as while a line is completed.
+    #[arg(skip)]
+    unattended: bool,
     /// Longest time to wait for an answer, all attempts together, as 30s
     #[arg(long, value_name = "DURATION", value_parser = duration::positive)]
     timeout: Option<Duration>,
@@ -143,6 +146,7 @@ impl ConnectArgs {
         Self {
             timeout: Some(timeout),
             retries: Some(0),
+            unattended: true,
             ..Self::default()
         }
     }
@@ -274,19 +278,16 @@ impl ConnectArgs {
         Ok(Some(settings::given(key.to_owned(), "--api-key-file")))
     }
 
-    fn password(&self, env: &Environment) -> Result<Option<Secret>, Error> {
-        let given = settings::key_password(self.key_password_file.as_deref(), env);
-        Ok(match given {
-            None => None,
-            Some(Password::Is(given)) => Some(Secret::copy_from(given.value.as_bytes())),
-            Some(Password::In(path)) => {
-                let text = file::read(Path::new(path.value.as_str()))?;
-                // The line's end is the editor's, not the password's.
-                let line = text.strip_suffix(b"\n").unwrap_or(&text);
-                let line = line.strip_suffix(b"\r").unwrap_or(line);
-                Some(Secret::copy_from(line))
-            }
-        })
+    /// The password of the private key in the file `key`: as it was given, else as somebody types it.
+    fn password(&self, key: &str, env: &Environment) -> Result<Secret, Error> {
+        match settings::key_password(self.key_password_file.as_deref(), env) {
+            Some(given) => password::given(&given, env),
+            None if self.unattended => Err(Error::NoPassword {
+                key: key.to_owned(),
+                source: io::Error::other("nobody is to be asked"),
+            }),
+            None => password::typed(key),
+        }
     }
 
     fn credential(
@@ -316,7 +317,9 @@ impl ConnectArgs {
                     }
                 }
                 let (chain, private) = (read(&certificate)?, read(&key)?);
-                let password = self.password(env)?;
+                let password = Credential::needs_password(&private)
+                    .then(|| self.password(&key.value, env))
+                    .transpose()?;
                 let credential = Credential::from_pem(&chain, &private, password.as_ref());
                 let credential = credential.map_err(|source| Error::Credential {
                     certificate: certificate.value.to_string(),

@@ -5,7 +5,7 @@ use std::{error, io};
 use rustls::CertificateError;
 use serde::Serialize;
 
-use super::{connect::Peer, hint};
+use super::{connect::Peer, hint, password};
 use crate::{
     client::{
         credential::InvalidCredential,
@@ -64,6 +64,11 @@ pub(super) enum Error {
     /// The input is not what the command works on.
     #[error("{0}")]
     Invalid(String),
+    /// A private key is encrypted, and nobody can be asked for its password.
+    #[error(
+        "the private key '{key}' is encrypted, and there is no terminal to ask for its password"
+    )]
+    NoPassword { key: String, source: io::Error },
     /// The credential cannot be used as it was given.
     #[error("{0}")]
     Proof(String),
@@ -201,12 +206,10 @@ impl Error {
         match self {
             Self::Call { source, peer, .. } => hint::of_call(source, peer),
             Self::Credential {
-                source: InvalidCredential::Encrypted,
+                source: InvalidCredential::Key(error),
                 ..
-            } => Some(
-                "set KES_CLIENT_KEY_PASSWORD or use --key-password-file, or decrypt it with 'openssl pkey -in KEY -out FILE'"
-                    .to_owned(),
-            ),
+            } => Some(error.hint(password::ORIGINS)),
+            Self::NoPassword { .. } => Some(format!("set {}", password::ORIGINS)),
             Self::Server(error) => error.hint(),
             Self::Retired { hint, .. } => Some(hint.clone()),
             Self::Unknown { near, .. } => near

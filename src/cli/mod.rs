@@ -33,6 +33,7 @@ mod man;
 mod metric;
 mod migrate;
 mod output;
+mod password;
 mod policy;
 mod profile;
 mod ready;

@@ -103,6 +103,11 @@ impl Output {
         self.out.terminal
     }
 
+    /// Whether standard output is styled.
+    pub(super) fn is_styled(&self) -> bool {
+        self.out.styled
+    }
+
     /// The form that the user asked for, text if none was.
     pub(super) fn format(&self) -> Format {
         self.format.unwrap_or_default()

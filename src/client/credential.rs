@@ -17,12 +17,9 @@ use crate::{
 /// Why certificate and key give no credential.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidCredential {
-    /// The private key is encrypted.
-    #[error("the private key is encrypted: password required")]
-    Encrypted,
-    /// The private key is damaged, or its password is wrong.
+    /// The private key cannot be had: it is malformed, or encrypted and the password is missing or wrong.
     #[error(transparent)]
-    Key(pem::KeyError),
+    Key(#[from] pem::KeyError),
     /// The certificate is no X.509.
     #[error("the certificate is malformed")]
     MalformedCertificate,
@@ -74,8 +71,16 @@ impl Credential {
         })
     }
 
-    /// The certificate chain of one file, leaf first, and the first private key of another: PEM. `password` opens the key, if it is
-    /// encrypted.
+    /// Whether the private key that [`Self::from_pem`] would use is encrypted, and so needs a password.
+    pub fn needs_password(key: &[u8]) -> bool {
+        let first = pem::blocks(key)
+            .map_while(Result::ok)
+            .find(pem::Block::is_private_key);
+        first.is_some_and(|block| block.is_encrypted())
+    }
+
+    /// The certificate chain of one file, leaf first, and the first private key of another: PEM. The key may be encrypted with
+    /// `password`; a key in clear needs none, and one that is given is ignored.
     ///
     /// # Errors
     /// [`InvalidCredential`] if either cannot be used, or they do not belong together.
@@ -98,10 +103,7 @@ impl Credential {
         let blocks = pem::decode(key)?;
         let block = blocks.iter().find(|block| block.is_private_key());
         let block = block.ok_or(InvalidCredential::NoKey)?;
-        let clear = block.private_key(password).map_err(|error| match error {
-            pem::KeyError::PasswordRequired => InvalidCredential::Encrypted,
-            other => InvalidCredential::Key(other),
-        })?;
+        let clear = block.private_key(password)?;
         let der =
             PrivateKeyDer::try_from(clear.as_slice()).map_err(|_| InvalidCredential::UnknownKey)?;
         let signer =
@@ -173,6 +175,24 @@ mod tests {
         }
     }
 
+    /// cli.md 21: the form that the predecessor writes.
+    #[test]
+    fn an_encrypted_key_is_read_with_its_password() {
+        let key = ApiKey::parse("kes:v1:AAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f").unwrap();
+        let (certificate, clear) = pems(&key);
+        let encrypted = "-----BEGIN PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,8c7e96991ff72f6e03bc0de8a749f8c1\n\nLNvoBNiH3O5X6EgfLzpvg5u+Sb5GlZf2sgpdAg89Y32Ld9pviuv5mnouU/IX0XnD\ngoPrGjuYRiErLLfsZW/7NQ==\n-----END PRIVATE KEY-----\n";
+        assert!(Credential::needs_password(encrypted.as_bytes()));
+        assert!(!Credential::needs_password(clear.as_bytes()));
+        let read = |password: &str| {
+            let password = Secret::copy_from(password.as_bytes());
+            let certificate = certificate.as_bytes();
+            Credential::from_pem(certificate, encrypted.as_bytes(), Some(&password))
+        };
+        assert_eq!(*read("secret").unwrap().identity(), key.identity());
+        let error = read("Secret").unwrap_err().to_string();
+        assert!(error.contains("the password is wrong"), "{error}");
+    }
+
     #[test]
     fn what_cannot_be_used_is_named() {
         let (certificate, key) = pems(&ApiKey::generate().unwrap());
@@ -181,7 +201,7 @@ mod tests {
         let broken = "-----BEGIN PRIVATE KEY-----\nAAEC\n-----END PRIVATE KEY-----\n";
         let cases = [
             (read(&certificate, &other), "does not belong"),
-            (read(&certificate, &old), "encrypted"),
+            (read(&certificate, &old), "password required"),
             (read(&certificate, &certificate), "no private key"),
             (read(&certificate, broken), "malformed"),
             (read("", &key), "no certificate"),

@@ -96,6 +96,8 @@ pub struct Tls {
     pub cert: PathBuf,
     /// What the private key is encrypted with.
     pub password: Option<Secret>,
+    /// The file whose first line is that, if it is not `password`.
+    pub password_file: Option<PathBuf>,
     /// Whether clients' certificates must chain to a trusted root.
     pub auth: bool,
     /// File or directory with roots to trust beside the system's.

@@ -117,6 +117,7 @@ pub(super) const ROWS: &[Row] = &[
     row("tls.key",                      Path,          Public, REQUIRED,       Reload,  OLD,          "PEM file with the server's private key; read again when it changes. The flag --key fills it in"),
     row("tls.cert",                     Path,          Public, REQUIRED,       Reload,  OLD,          "PEM file with the server's certificate and its chain; read again when it changes. The flag --cert fills it in"),
     row("tls.password",                 Text,          Secret, "",             Reload,  "v0.17.2",    "What the private key is encrypted with"),
+    row("tls.password_file",            Path,          Public, "",             Reload,  "0.1.0",      "File whose first line is that password, in place of tls.password; a relative path is the name of a credential where systemd passes some ($CREDENTIALS_DIRECTORY)"),
     row("tls.auth",                     SWITCH,        Public, "off",          Reload,  "2023-11-09", "Whether clients' certificates must chain to a trusted root; the stricter of this and the flag --auth holds"),
     row("tls.ca",                       Path,          Public, "",             Reload,  "v0.22.0",    "PEM file, or directory of such files, with roots to trust beside the system's"),
     row("tls.proxy.identities[]",       Identity,      Public, "",             Reload,  "v0.6.0",     "TLS proxies whose forwarded client certificates are believed"),

@@ -162,10 +162,26 @@ fn tls(view: &View<'_>, proxy: Proxy, context: &Context<'_>, report: &mut Report
             .get("password")
             .text()
             .map(|text| Secret::copy_from(text.text.as_bytes())),
+        password_file: password_file(view, context, report),
         auth,
         ca: view.get("ca").text().map(|text| text.text.as_str().into()),
         proxy,
     })
+}
+
+/// The file with the private key's password. A relative path is that of a credential, where a service manager passes some
+/// (systemd.exec(5), `LoadCredential=`).
+fn password_file(view: &View<'_>, context: &Context<'_>, report: &mut Report) -> Option<PathBuf> {
+    let file = view.get("password_file");
+    let path = PathBuf::from(file.text()?.text.as_str());
+    if view.get("password").text().is_some() {
+        let reason = "the password is in 'tls.password' already";
+        report.error_with_hint(file.line, &file.path, reason, "remove one of the two");
+    }
+    match context.env.value("CREDENTIALS_DIRECTORY") {
+        Ok(folder) if !folder.is_empty() => Some(PathBuf::from(folder.as_str()).join(path)),
+        _ => Some(path),
+    }
 }
 
 /// A path that the file or a flag must name.

@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -41,6 +41,8 @@ pub(super) struct Activity {
     sent: AtomicU32,
     sent_before: AtomicU32,
     looks: AtomicU32,
+    /// Whether a request has ever begun.
+    asked: AtomicBool,
     /// With HTTP/2, bytes between requests are often no headers (pings, windows): then only the first ones have a limit.
     multiplexed: bool,
 }
@@ -55,6 +57,7 @@ impl Activity {
             sent: AtomicU32::new(0),
             sent_before: AtomicU32::new(0),
             looks: AtomicU32::new(0),
+            asked: AtomicBool::new(false),
             multiplexed,
             clock,
         };
@@ -91,8 +94,14 @@ impl Activity {
         self.mark.load(Ordering::Relaxed) & RECEIVING != 0
     }
 
+    /// Whether the client has connected and not asked for anything yet.
+    pub(super) fn is_new(&self) -> bool {
+        !self.asked.load(Ordering::Relaxed)
+    }
+
     /// A request's headers are complete.
     pub(super) fn request(self: &Arc<Self>) -> Busy {
+        self.asked.store(true, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         Busy(self.clone())
     }
@@ -275,6 +284,15 @@ mod tests {
         assert_eq!(activity.time_left(), Some(2 * SECOND));
         clock.advance(2 * SECOND);
         assert_eq!(activity.time_left(), None);
+    }
+
+    #[test]
+    fn a_connection_is_new_until_its_first_request_begins() {
+        let activity = Activity::new(Clock::test(), true);
+        activity.received();
+        assert!(activity.is_new());
+        drop(activity.request());
+        assert!(!activity.is_new());
     }
 
     #[test]

@@ -22,22 +22,29 @@ use crate::{
 pub(super) struct Assembled {
     pub(super) state: State,
     pub(super) tls: Tls,
-    pub(super) watch: Watch,
+    /// What notices that the TLS files change; `None` if there are none.
+    pub(super) watch: Option<Watch>,
     pub(super) store: Arc<dyn Keystore>,
     /// What the operator should know about the keystore.
     pub(super) warnings: Vec<String>,
 }
 
-/// Reads the TLS files, opens the keystore, folds the policies, and creates the keys that the configuration names. `kept` is the
-/// store of the configuration before, if it may go on being used.
+/// Reads the TLS files, opens the keystore and folds the policies; writes nothing. `kept` is the store of the configuration before,
+/// if it may go on being used.
 pub(super) async fn assemble(
     config: &Config,
     process: &Process,
     kept: Option<Arc<dyn Keystore>>,
 ) -> Result<Assembled, Error> {
     let routes = route_settings(config);
-    let (watch, tls) = load_tls(config, process, &routes).await?;
-    let (store, warnings) = match kept {
+    let (watch, tls) = match &process.dev {
+        Some(dev) => (None, dev.tls()?),
+        None => {
+            let (watch, tls) = load_tls(config, process, &routes).await?;
+            (Some(watch), tls)
+        }
+    };
+    let (store, mut warnings) = match kept {
         Some(store) => (store, Vec::new()),
         None => {
             let opened = keystore::open(&config.keystore).await;
@@ -45,13 +52,13 @@ pub(super) async fn assemble(
             (opened.store, opened.warnings)
         }
     };
+    warnings.extend(tls.warning().map(ToOwned::to_owned));
     let keys = Keyring::new(
         store.clone(),
         config.cache,
         process.clock.clone(),
         &Handle::current(),
     );
-    create_keys(config, process, &keys).await?;
     let mut policies = std::collections::BTreeMap::new();
     let mut identities = HashMap::new();
     for (name, entry) in &config.policies {
@@ -98,6 +105,7 @@ async fn load_tls(
         cert: config.tls.cert.clone(),
         key: config.tls.key.clone(),
         password: password.map(|password| Secret::copy_from(password.expose())),
+        password_file: config.tls.password_file.clone(),
         verify_clients: config.tls.auth,
         ca: config.tls.ca.clone(),
         optional: routes.iter().any(|route| route.skip_auth),
@@ -134,7 +142,11 @@ fn route_settings(config: &Config) -> Vec<RouteSettings> {
 }
 
 /// Creates the keys under `keys`, in the admin's name. One that exists is left alone.
-async fn create_keys(config: &Config, process: &Process, keys: &Keyring) -> Result<(), Error> {
+pub(super) async fn create_keys(
+    config: &Config,
+    process: &Process,
+    keys: &Keyring,
+) -> Result<(), Error> {
     for name in &config.keys {
         let key = KeyVersion::generate(
             Cipher::for_this_cpu(),

@@ -7,15 +7,16 @@ use crate::tls::{self, Reminder, Tls, Watch};
 
 /// The TLS files of one configuration.
 pub(super) struct Certificates {
-    watch: Arc<Mutex<Watch>>,
+    /// `None` if they are no files.
+    watch: Option<Arc<Mutex<Watch>>>,
     reminder: Option<Reminder>,
 }
 
 impl Certificates {
     /// The files behind `tls`, as `watch` has loaded it.
-    pub(super) fn new(watch: Watch, tls: &Tls) -> Self {
+    pub(super) fn new(watch: Option<Watch>, tls: &Tls) -> Self {
         Self {
-            watch: Arc::new(Mutex::new(watch)),
+            watch: watch.map(|watch| Arc::new(Mutex::new(watch))),
             reminder: tls.validity().cloned().map(Reminder::new),
         }
     }
@@ -23,7 +24,7 @@ impl Certificates {
     /// What the files hold, if that is new; see [`Watch::look`]. If it is dropped early, what was found is lost until the next reload
     /// or the next change: only for the end of the process.
     pub(super) async fn look(&mut self, process: &Process) -> Option<Result<Tls, tls::Error>> {
-        let (watch, now) = (self.watch.clone(), process.clock.elapsed());
+        let (watch, now) = (self.watch.clone()?, process.clock.elapsed());
         let looked = tokio::task::spawn_blocking(move || {
             let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
             watch.look(now)

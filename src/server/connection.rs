@@ -1,10 +1,12 @@
 //! One connection, from its first byte to its last: handshake, HTTP, limits, farewell.
 
 use std::{
+    future::poll_fn,
     io,
     net::SocketAddr,
     pin::{Pin, pin},
     sync::{Arc, OnceLock, atomic::AtomicUsize},
+    task::Poll,
     time::Duration,
 };
 
@@ -80,6 +82,8 @@ pub(super) struct Generation {
     ending: CancellationToken,
     /// When the server became stricter.
     retired: OnceLock<Duration>,
+    /// Cancelled at that moment.
+    retirement: CancellationToken,
 }
 
 impl Generation {
@@ -89,6 +93,7 @@ impl Generation {
             tls,
             ending: stopping.child_token(),
             retired: OnceLock::new(),
+            retirement: CancellationToken::new(),
         }
     }
 
@@ -100,7 +105,13 @@ impl Generation {
     /// Lets its connections finish what they do, and no more.
     pub(super) fn retire(&self, clock: &Clock) {
         let _ = self.retired.set(clock.elapsed());
+        self.retirement.cancel();
         self.ending.cancel();
+    }
+
+    /// Whether the server became stricter.
+    fn is_retired(&self) -> bool {
+        self.retired.get().is_some()
     }
 
     /// Whether its clients have long been told to go.
@@ -126,7 +137,8 @@ pub(super) async fn serve(context: Arc<Context>, stream: TcpStream, address: Soc
     };
     let arrived = tokio::select! {
         biased;
-        () = generation.ending.cancelled() => return,
+        // When the server stops, who has got this far may still ask once: a restart turns nobody away.
+        () = generation.retirement.cancelled() => return,
         arrived = tokio::time::timeout(HANDSHAKE, arrival.of(tls, stream)) => arrived,
     };
     let failure = match arrived {
@@ -316,7 +328,11 @@ async fn watch<C: Future>(
                     alarm.as_mut().reset(tokio::time::Instant::now() + HEADERS);
                 }
             },
-            () = &mut ending, if !finishing => {
+            // Looked at each time the connection has been: who is new may ask once (docs/decisions/0008).
+            () = poll_fn(|cx| match ending.as_mut().poll(cx) {
+                Poll::Ready(()) if generation.is_retired() || !activity.is_new() => Poll::Ready(()),
+                _ => Poll::Pending,
+            }), if !finishing => {
                 finishing = true;
                 finish(connection.as_mut());
             }

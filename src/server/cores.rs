@@ -2,19 +2,22 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
         mpsc as std_mpsc,
     },
     thread,
     time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc};
 
-use super::connection::{self, Context};
+use super::{
+    connection::{self, Context},
+    listen::Queue,
+};
 use crate::telemetry::Level;
 
 /// How long accepting rests when the system has no descriptor or memory for another connection.
@@ -26,6 +29,7 @@ type Accepted = (TcpStream, SocketAddr);
 struct Core {
     connections: mpsc::UnboundedSender<Accepted>,
     open: Arc<AtomicUsize>,
+    handle: Handle,
 }
 
 /// The cores of a server.
@@ -61,6 +65,7 @@ impl Cores {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
+            let handle = runtime.handle().clone();
             let work = run(context.clone(), queue, open.clone());
             let report = report.clone();
             threads.push(
@@ -72,13 +77,25 @@ impl Cores {
                         // What is still open is past the deadline: dropped with the runtime.
                     })?,
             );
-            running.push(Core { connections, open });
+            running.push(Core {
+                connections,
+                open,
+                handle,
+            });
         }
         Ok(Self {
             running,
             threads,
             ended,
         })
+    }
+
+    /// By which tasks can be started on each core, beside those of its connections.
+    pub(super) fn handles(&self) -> Vec<Handle> {
+        self.running
+            .iter()
+            .map(|core| core.handle.clone())
+            .collect()
     }
 
     /// How many connections are open.
@@ -98,21 +115,14 @@ impl Cores {
         }
     }
 
-    /// Accepts connections until `stop` is set and the listener is woken, at most `limit` open at a time.
-    pub(super) fn accept(
-        self,
-        listener: &TcpListener,
-        limit: usize,
-        stop: &AtomicBool,
-        context: &Context,
-    ) -> Self {
+    /// Accepts connections until `queue` ends, at most `limit` open at a time.
+    pub(super) fn accept(self, queue: &mut Queue, limit: usize, context: &Context) -> Self {
         // One line for each time that there are too many, also while they come and go at the limit.
         let mut complained = false;
         let calm = limit - limit / 8;
-        while !stop.load(Ordering::SeqCst) {
-            let (stream, address) = match listener.accept() {
+        while let Some(accepted) = queue.next() {
+            let (stream, address) = match accepted {
                 Ok(accepted) => accepted,
-                Err(_) if stop.load(Ordering::SeqCst) => break,
                 // The client gave up before it was accepted.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(error) => {

@@ -1,6 +1,6 @@
 //! [`Error`]: why a server cannot start, or a configuration cannot be taken over.
 
-use std::{fmt::Write as _, io};
+use std::{fmt::Write as _, io, path::PathBuf};
 
 use crate::{
     config, keyring, keystore, name::KeyName, secret::NoRandomness, telemetry::chain, tls,
@@ -18,9 +18,38 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// No certificate can be made for development mode.
+    #[error("failed to make a certificate")]
+    Certificate(#[source] rcgen::Error),
     /// The configuration is wrong. The text has a line for each problem.
     #[error("{0}")]
     Config(config::Errors),
+    /// The file for the certificate of development mode cannot be written.
+    #[error("failed to write the certificate to '{}'", path.display())]
+    DevCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The process may open too few files to serve anybody.
+    #[error("no more than {limit} files may be open, and {needed} are needed to begin with")]
+    FewFiles {
+        /// How many may be.
+        limit: u64,
+        /// How many have to be.
+        needed: u64,
+    },
+    /// A socket that a service manager has passed cannot be used.
+    #[error("socket {number} of those that the service manager has passed cannot be used")]
+    Inherited {
+        /// Which one, from 1.
+        number: usize,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The keystore cannot be opened.
     #[error("failed to open the keystore")]
     Keystore(#[source] keystore::Error),
@@ -37,7 +66,7 @@ pub enum Error {
         source: keyring::Error,
     },
     /// There is no randomness for keys.
-    #[error("failed to create a predefined key")]
+    #[error("failed to make a key")]
     Randomness(#[source] NoRandomness),
     /// The system gives no threads, sockets or signals.
     #[error("failed to start")]
@@ -51,16 +80,14 @@ impl Error {
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Bind { source, .. } => match source.kind() {
-                io::ErrorKind::AddrInUse => Some(
-                    "another process listens there: stop it, or choose another address with --addr"
-                        .to_owned(),
-                ),
-                io::ErrorKind::PermissionDenied => {
-                    Some("ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one".to_owned())
-                }
-                _ => None,
-            },
+            Self::Bind { address, source } => of_bind(address, source),
+            Self::FewFiles { .. } => Some(
+                "raise the limit of open files (LimitNOFILE= of the unit, or 'ulimit -n')".to_owned(),
+            ),
+            Self::Inherited { .. } => Some(
+                "the unit of the sockets must have 'ListenStream=PORT' or 'ListenStream=IP:PORT', and 'Accept=no'"
+                    .to_owned(),
+            ),
             Self::MemoryLock(_) => Some(
                 "grant CAP_IPC_LOCK or raise RLIMIT_MEMLOCK (LimitMEMLOCK= of the unit), or leave out --mlock"
                     .to_owned(),
@@ -77,5 +104,23 @@ impl Error {
             let _ = write!(text, "; Hint: {hint}");
         }
         text.replace('\n', "; ")
+    }
+}
+
+/// What to do about an address that cannot be listened on.
+fn of_bind(address: &str, error: &io::Error) -> Option<String> {
+    let port = address.rsplit_once(':').map_or(address, |(_, port)| port);
+    match error.kind() {
+        io::ErrorKind::AddrInUse => Some(format!(
+            "another process listens there, 'ss -ltnp sport = :{port}' shows which: stop it, or choose another address with --addr"
+        )),
+        io::ErrorKind::AddrNotAvailable => Some(
+            "no interface of this machine has that address, 'ip address' shows which there are; ':PORT' listens on all of them"
+                .to_owned(),
+        ),
+        io::ErrorKind::PermissionDenied => {
+            Some("ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one".to_owned())
+        }
+        _ => None,
     }
 }

@@ -5,14 +5,12 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
-    thread,
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use socket2::SockRef;
 use time::{OffsetDateTime, UtcOffset};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
@@ -33,27 +31,33 @@ mod banner;
 mod certificates;
 mod connection;
 mod cores;
+mod dev;
 mod error;
 mod listen;
+mod notify;
 pub mod proxy_protocol;
 mod reload;
+mod service;
 mod signals;
 mod wiped;
 
-use assemble::{Assembled, assemble};
+use assemble::{Assembled, assemble, create_keys};
 use banner::Banner;
 use certificates::Certificates;
 use connection::{Context, Generation};
-use cores::Cores;
+use dev::Dev;
+pub use dev::Wishes;
 pub use error::Error;
-use listen::{bind, connection_limit};
+use listen::{Sockets, connection_limit};
+use notify::{Notice, notify};
 use reload::Running;
+use service::{End, Service};
 use signals::{Signal, Signals};
 
-/// How long requests under way may go on after a signal to stop (api.md 12).
-const DRAIN: Duration = Duration::from_secs(1);
 /// How long the last lines of the logs may take.
 const FLUSH: Duration = Duration::from_secs(1);
+/// What a service manager is told on top of that.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// How long a thread for blocking work stays without any.
 const KEEP_THREADS: Duration = Duration::from_secs(1);
 /// How often it is looked whether many connections have ended.
@@ -65,16 +69,29 @@ const OUTSIDE_THREADS: usize = 2;
 
 /// How to run a server, as the command line says it.
 pub struct Options {
-    /// The configuration file.
-    pub config: PathBuf,
+    /// What says all the rest.
+    pub source: Source,
     /// Where to listen, in place of what the file says.
     pub address: Option<String>,
-    /// What the file may lack.
-    pub fallback: Fallback,
     /// Whether it is fatal when keys cannot be locked in memory.
     pub require_mlock: bool,
     /// Whether to print the banner.
     pub banner: bool,
+    /// Whether the banner has colours.
+    pub styled: bool,
+}
+
+/// Where the configuration comes from.
+pub enum Source {
+    /// Nowhere: development mode (config.md 13).
+    Dev(Wishes),
+    /// A file.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// What it may lack.
+        fallback: Fallback,
+    },
 }
 
 /// What outlives a reload.
@@ -83,10 +100,16 @@ struct Process {
     started: OffsetDateTime,
     telemetry: Arc<Telemetry>,
     options: Options,
+    /// What development mode has in place of files.
+    dev: Option<Dev>,
     locked: bool,
+    /// Most connections at a time.
+    connections: usize,
 }
 
 /// Runs a server until it is told to stop. `out` gets the banner and the farewell.
+///
+/// To be called while the process has one thread.
 ///
 /// # Errors
 /// [`Error`] if it cannot start. Once it serves, nothing but a signal ends it.
@@ -94,15 +117,26 @@ pub fn run(options: Options, out: &mut dyn Write) -> Result<(), Error> {
     let clock = Clock::system();
     // Sound only while there is one thread.
     let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
+    let passed = Sockets::inherited()?;
+    let connections = connection_limit()?;
     let hardened = memory::harden();
-    let config = load(&options)?;
+    let (dev, config) = match &options.source {
+        Source::File { path, fallback } => (None, load(path, fallback)?),
+        Source::Dev(wishes) => {
+            let address = options.address.as_deref();
+            let (dev, config) = Dev::new(wishes, address, passed.as_ref(), &clock)?;
+            (Some(dev), config)
+        }
+    };
     let telemetry = Telemetry::start(config.log, offset, &clock, Output::standard())?;
     let process = Process {
         started: clock.now_utc(),
         clock,
         telemetry,
         options,
+        dev,
         locked: hardened.locking.is_ok(),
+        connections,
     };
     for shortfall in hardened.shortfalls() {
         if process.options.require_mlock && !process.locked {
@@ -117,7 +151,7 @@ pub fn run(options: Options, out: &mut dyn Write) -> Result<(), Error> {
         .thread_keep_alive(KEEP_THREADS)
         .enable_all()
         .build()?;
-    let result = outside.block_on(live(&process, config, out));
+    let result = outside.block_on(live(&process, config, passed, out));
     process.telemetry.flush(FLUSH);
     // A store that does not answer must not keep the process.
     outside.shutdown_background();
@@ -125,26 +159,68 @@ pub fn run(options: Options, out: &mut dyn Write) -> Result<(), Error> {
 }
 
 /// From the checked configuration to the farewell.
-async fn live(process: &Process, config: Config, out: &mut dyn Write) -> Result<(), Error> {
+async fn live(
+    process: &Process,
+    config: Config,
+    passed: Option<Sockets>,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
     let mut signals = Signals::install()?;
-    process.warn_of(&config);
-    let assembled = tokio::select! {
+    let (mut running, service) = tokio::select! {
         biased;
         () = signals.stop() => return Ok(()),
-        assembled = assemble(&config, process, None) => assembled?,
+        started = start(process, config, passed) => started?,
     };
+    running.announce(out, "Server is up and running...");
+    notify(process, &Notice::Ready(&running.serving()));
+    notify::watchdog(process, service.cores.clone());
+
+    running.until_stopped(&mut signals, out).await;
+
+    let drain = running.config.drain;
+    notify(process, &Notice::Stopping(drain + FLUSH + FAREWELL));
+    match service.stop(drain, &mut signals).await {
+        End::Complete => {}
+        End::CutOff => process.warn(&format!(
+            "connections were still busy {drain:?} after the signal to stop: cut off"
+        )),
+        End::Hurried => process.warn("a second signal to stop: requests under way are cut off"),
+    }
+    let _ = writeln!(out, "\n=> Stopping server... Goodbye.");
+    Ok(())
+}
+
+/// Makes everything that can fail before anybody is told that the server is there: TLS, keystore, policies; then the sockets; then
+/// the keys that the configuration names.
+async fn start(
+    process: &Process,
+    config: Config,
+    passed: Option<Sockets>,
+) -> Result<(Running<'_>, Service), Error> {
+    process.warn_of(&config);
     let Assembled {
         state,
         tls,
         watch,
         store,
         warnings,
-    } = assembled;
-    for warning in &warnings {
+    } = assemble(&config, process, None).await?;
+    // In development mode, that keys are in memory is what was asked for.
+    for warning in warnings.iter().filter(|_| process.dev.is_none()) {
         process.warn(warning);
     }
-    let listener = bind(process.options.address.as_ref().unwrap_or(&config.address))?;
-    let address = listener.local_addr()?;
+    let sockets = match passed {
+        Some(sockets) => {
+            process.tell_of_passed(&sockets);
+            sockets
+        }
+        None => Sockets::bind(process.options.address.as_ref().unwrap_or(&config.address))?,
+    };
+    let addresses = sockets.addresses.clone();
+    create_keys(&config, process, &state.keys).await?;
+    if let Some(dev) = &process.dev {
+        dev.show_certificate()?;
+    }
     let stopping = CancellationToken::new();
     let certificates = Certificates::new(watch, &tls);
     let context = Arc::new(Context {
@@ -153,46 +229,20 @@ async fn live(process: &Process, config: Config, out: &mut dyn Write) -> Result<
         telemetry: process.telemetry.clone(),
         clock: process.clock.clone(),
         ended: AtomicUsize::new(0),
-        stopping: stopping.clone(),
+        stopping,
     });
     tokio::spawn(give_back(context.clone()));
-    let cores = Cores::start(
-        thread::available_parallelism().map_or(1, usize::from),
-        &context,
-    )?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let acceptor = {
-        let (listener, stop, context) = (listener.try_clone()?, stop.clone(), context.clone());
-        let limit = connection_limit();
-        thread::Builder::new()
-            .name("kes-accept".to_owned())
-            .spawn(move || cores.accept(&listener, limit, &stop, &context))?
-    };
-    let mut running = Running {
+    let service = Service::start(sockets, process.connections, &context)?;
+    let running = Running {
         process,
         context,
         config,
         store,
         certificates,
-        address,
+        addresses,
+        debugging: false,
     };
-    running.announce(out, "Server is up and running...");
-    running.until_stopped(&mut signals, out).await;
-    stop.store(true, Ordering::SeqCst);
-    stopping.cancel();
-    process.telemetry.close_streams();
-    // Wakes the acceptor, which then sees that it is to stop.
-    let _ = SockRef::from(&listener).shutdown(std::net::Shutdown::Both);
-    if let Ok(cores) = acceptor.join()
-        && !tokio::task::block_in_place(|| cores.join(DRAIN))
-    {
-        process.warn(&format!(
-            "requests were still running {} s after the signal to stop: cut off",
-            DRAIN.as_secs()
-        ));
-    }
-    let _ = writeln!(out, "\n=> Stopping server... Goodbye.");
-    Ok(())
+    Ok((running, service))
 }
 
 /// Gives memory back to the system after many connections have ended, which the heap does not do by itself.
@@ -210,7 +260,7 @@ async fn give_back(context: Arc<Context>) {
 }
 
 impl Running<'_> {
-    /// Reloads when told to, and takes over certificates that change, one after the other.
+    /// Does what signals ask for, and takes over certificates that change, one after the other.
     async fn until_stopped(&mut self, signals: &mut Signals, out: &mut dyn Write) {
         let mut look = interval_at(Instant::now(), tls::EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -220,6 +270,8 @@ impl Running<'_> {
                 biased;
                 signal = signals.next() => match signal {
                     Signal::Stop => return,
+                    Signal::Debug => self.debug(!self.debugging),
+                    Signal::Quiet => self.debug(false),
                     Signal::Reload => tokio::select! {
                         biased;
                         () = signals.stop() => return,
@@ -236,34 +288,53 @@ impl Running<'_> {
     }
 
     async fn reload_and_tell(&mut self, out: &mut dyn Write) {
-        self.process
-            .say("SIGHUP signal received. Reloading configuration...");
+        let process = self.process;
+        if process.dev.is_some() {
+            process.say("SIGHUP signal received: there is nothing to reload in development mode");
+            return;
+        }
+        process.say("SIGHUP signal received. Reloading configuration...");
+        notify(process, &Notice::Reloading);
         match self.reload().await {
-            Ok(()) => self.announce(
-                out,
-                "Reloading configuration after SIGHUP signal completed.",
-            ),
-            Err(error) => self
-                .process
-                .complain(&format!("Failed to reload server config: {}", error.line())),
+            Ok(()) => {
+                self.announce(
+                    out,
+                    "Reloading configuration after SIGHUP signal completed.",
+                );
+                notify(process, &Notice::Ready(&self.serving()));
+            }
+            Err(error) => {
+                let why = error.line();
+                process.complain(&format!("Failed to reload server config: {why}"));
+                notify(process, &Notice::NotReloaded(&why));
+            }
         }
     }
 
     /// Prints the banner. That nobody reads it is no reason not to serve.
     fn announce(&self, out: &mut dyn Write, event: &str) {
-        if !self.process.options.banner {
+        let Options { banner, styled, .. } = self.process.options;
+        if !banner {
             return;
         }
         let admin = &self.config.admin;
         let banner = Banner {
             keystore: self.store.to_string(),
-            address: self.address,
+            addresses: &self.addresses,
             admin: admin.is_hash().then(|| admin.as_str()),
             levels: self.config.log,
             locked: self.process.locked,
+            dev: self.process.dev.as_ref(),
             event,
+            styled,
         };
         let _ = writeln!(out, "{banner}").and_then(|()| out.flush());
+    }
+
+    /// Where it serves, and from which keystore, in one line.
+    fn serving(&self) -> String {
+        let addresses: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
+        format!("on {}, keystore: {}", addresses.join(", "), self.store)
     }
 }
 
@@ -288,14 +359,27 @@ impl Process {
             }
         }
     }
+
+    fn tell_of_passed(&self, sockets: &Sockets) {
+        let addresses: Vec<_> = sockets.addresses.iter().map(ToString::to_string).collect();
+        let addresses = addresses.join(", ");
+        match &self.options.address {
+            Some(flag) => self.warn(&format!(
+                "listening on what the service manager has passed, {addresses}: '--addr {flag}' is ignored"
+            )),
+            None => self.say(&format!(
+                "listening on what the service manager has passed, {addresses}: the configuration's address is not used"
+            )),
+        }
+    }
 }
 
 /// Reads the configuration file.
-fn load(options: &Options) -> Result<Config, Error> {
+fn load(path: &std::path::Path, fallback: &Fallback) -> Result<Config, Error> {
     let context = config::Context {
         env: &Env::process(),
         routes: &api::configurable(),
-        fallback: options.fallback.clone(),
+        fallback: fallback.clone(),
     };
-    config::load(&options.config, &context).map_err(Error::Config)
+    config::load(path, &context).map_err(Error::Config)
 }

@@ -6,10 +6,14 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::{Assembled, Certificates, Context, Error, Generation, Process, assemble, load};
+use super::{
+    Assembled, Certificates, Context, Error, Generation, Process, Source, assemble, create_keys,
+    load,
+};
 use crate::{
     config::Config,
     keystore::{self, Keystore},
+    telemetry::{self, Level},
     tls::Tls,
 };
 
@@ -20,13 +24,18 @@ pub(super) struct Running<'a> {
     pub(super) config: Config,
     pub(super) store: Arc<dyn Keystore>,
     pub(super) certificates: Certificates,
-    pub(super) address: SocketAddr,
+    pub(super) addresses: Vec<SocketAddr>,
+    /// Whether everything is logged, whatever the configuration says.
+    pub(super) debugging: bool,
 }
 
 impl Running<'_> {
     /// Builds everything anew from the file, and only then swaps it.
     pub(super) async fn reload(&mut self) -> Result<(), Error> {
-        let config = load(&self.process.options)?;
+        let Source::File { path, fallback } = &self.process.options.source else {
+            return Ok(());
+        };
+        let config = load(path, fallback)?;
         // What is only in memory must not be lost by a reload.
         let both_in_memory = matches!(
             (&self.config.keystore, &config.keystore),
@@ -34,6 +43,7 @@ impl Running<'_> {
         );
         let kept = both_in_memory.then(|| self.store.clone());
         let assembled = assemble(&config, self.process, kept).await?;
+        create_keys(&config, self.process, &assembled.state.keys).await?;
         // From here on nothing waits and nothing fails.
         self.process.warn_of(&config);
         if self.process.options.address.is_none() && config.address != self.config.address {
@@ -56,11 +66,36 @@ impl Running<'_> {
         self.take_over(tls);
         self.context.shared.replace(state);
         self.process.telemetry.set(config.log);
+        self.debugging = false;
         self.certificates = certificates;
         self.config = config;
         self.store = store;
         self.certificates.remind(self.process);
         Ok(())
+    }
+
+    /// Shows all lines of the error log from now on, or those that the configuration asks for. Says so in a line that is shown.
+    pub(super) fn debug(&mut self, on: bool) {
+        let Process { telemetry, .. } = self.process;
+        let configured = self.config.log;
+        let everything = telemetry::Settings {
+            error: configured.error.min(Level::DEBUG),
+            ..configured
+        };
+        if on {
+            telemetry.set(everything);
+            self.process.say(&format!(
+                "SIGUSR1 signal received. Logging from level {} on, until SIGUSR1 or SIGUSR2 comes, or a reload",
+                everything.error
+            ));
+        } else if self.debugging {
+            self.process.say(&format!(
+                "Signal received. Logging from level {} on again, as configured",
+                configured.error
+            ));
+            telemetry.set(configured);
+        }
+        self.debugging = on;
     }
 
     /// Looks whether certificate, key or authorities have changed, and takes over what can be used.
@@ -74,6 +109,9 @@ impl Running<'_> {
                     self.config.tls.cert.display(),
                     validity.unwrap_or_default()
                 ));
+                if let Some(warning) = tls.warning() {
+                    self.process.warn(warning);
+                }
                 self.take_over(tls);
             }
             Some(Err(error)) => self.process.complain(&format!(

@@ -7,7 +7,13 @@ use tokio::signal::unix::{SignalKind, signal};
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
+    /// SIGUSR1: to log everything, or no longer.
+    Debug,
+    /// SIGUSR2: to log what the configuration says.
+    Quiet,
+    /// SIGHUP: to read the configuration again.
     Reload,
+    /// SIGTERM or SIGINT: to end.
     Stop,
 }
 
@@ -15,6 +21,8 @@ pub(super) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     hangup: tokio::signal::unix::Signal,
+    user1: tokio::signal::unix::Signal,
+    user2: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -23,6 +31,8 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -32,11 +42,13 @@ impl Signals {
             biased;
             _ = self.interrupt.recv() => Signal::Stop,
             _ = self.terminate.recv() => Signal::Stop,
+            _ = self.user1.recv() => Signal::Debug,
+            _ = self.user2.recv() => Signal::Quiet,
             _ = self.hangup.recv() => Signal::Reload,
         }
     }
 
-    /// Waits for a signal to stop. One to reload that comes meanwhile is kept.
+    /// Waits for a signal to stop. One of another kind that comes meanwhile is kept.
     pub(super) async fn stop(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

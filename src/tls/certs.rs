@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -38,6 +39,9 @@ pub enum Error {
     /// The private key cannot be used as it is.
     #[error("https: {0}")]
     Key(KeyError),
+    /// The file with a password is empty.
+    #[error("there is no password in its first line")]
+    NoPassword,
     /// The file has no private key.
     #[error("https: no PEM-encoded private key found")]
     NoKey,
@@ -57,7 +61,10 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::InDirectory { source, .. } => source.hint(),
-            Self::Key(error) => Some(error.hint("'tls.password' in the configuration")),
+            Self::Io(error) => of_io(error),
+            Self::Key(error) => {
+                Some(error.hint("'tls.password' or 'tls.password_file' in the configuration"))
+            }
             Self::UnsupportedBlock(label) if label == "EC PARAMETERS" => {
                 Some("delete that block: the key says itself which curve it is of".to_owned())
             }
@@ -101,6 +108,48 @@ pub fn key(text: &[u8], password: Option<&Secret>) -> Result<Zeroizing<Vec<u8>>,
         }
     }
     Err(Error::NoKey)
+}
+
+/// The password in the first line of a file.
+///
+/// # Errors
+/// [`Error::NoPassword`] if there is nothing in it.
+pub fn password(text: &[u8]) -> Result<Secret, Error> {
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err(Error::NoPassword);
+    }
+    Ok(Secret::copy_from(line))
+}
+
+/// Whether others than its owner and its group may read or change a private key's file: then what the operator should be told.
+pub fn exposure(path: &Path) -> Option<String> {
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    let what = match (mode & 0o004 != 0, mode & 0o002 != 0) {
+        (true, _) => "read",
+        (false, true) => "replaced",
+        (false, false) => return None,
+    };
+    let path = path.display();
+    Some(format!(
+        "the private key {path} can be {what} by every user of this machine (mode {mode:04o}): chmod 600 {path}"
+    ))
+}
+
+/// What to do about a file that cannot be read.
+fn of_io(error: &io::Error) -> Option<String> {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Some(
+            "the user that the server runs as must be able to read the file and to enter all folders above it"
+                .to_owned(),
+        ),
+        io::ErrorKind::IsADirectory => Some("name the file in that folder".to_owned()),
+        io::ErrorKind::NotFound => Some(
+            "relative paths start at the folder that the server is started in; an absolute one is safer".to_owned(),
+        ),
+        _ => None,
+    }
 }
 
 /// The files that `path` stands for: itself, or the files of the directory that it is, sorted.

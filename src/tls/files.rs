@@ -19,6 +19,8 @@ pub(super) type Content = Result<Zeroizing<Vec<u8>>, certs::Error>;
 
 /// What the files hold.
 pub(super) struct Files {
+    /// What the key is encrypted with, from its file; `None` if there is none.
+    pub(super) password: Option<Content>,
     pub(super) cert: Content,
     pub(super) key: Content,
     /// The files of the authorities; `None` if none are configured, or clients are not verified.
@@ -50,7 +52,9 @@ impl Files {
             };
             Ok(files.map(read).collect())
         });
+        let password = settings.password_file.as_deref();
         Self {
+            password: password.map(certs::read),
             cert: certs::read(&settings.cert),
             key: certs::read(&settings.key),
             ca,
@@ -62,6 +66,9 @@ impl Files {
         let mut hash = Sha256::new();
         add(&mut hash, &self.cert);
         add(&mut hash, &self.key);
+        if let Some(password) = &self.password {
+            add(&mut hash, password);
+        }
         match &self.ca {
             None => {}
             Some(Err(error)) => add_error(&mut hash, error),
@@ -113,6 +120,7 @@ impl Stamps {
     /// As the files are now.
     pub(super) fn of(settings: &Settings) -> Self {
         let mut paths = vec![settings.cert.clone(), settings.key.clone()];
+        paths.extend(settings.password_file.clone());
         if let Some(ca) = settings.authorities() {
             match certs::files(ca) {
                 Ok(files) => paths.extend(files),

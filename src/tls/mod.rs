@@ -14,6 +14,7 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 pub mod certs;
 mod files;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub key: PathBuf,
     /// What the private key is encrypted with.
     pub password: Option<Secret>,
+    /// The file whose first line is that, if it is not `password`.
+    pub password_file: Option<PathBuf>,
     /// Whether client certificates must chain to a trusted root.
     pub verify_clients: bool,
     /// Roots to trust beside the system's: a PEM file or a directory of them.
@@ -73,6 +76,15 @@ pub enum Error {
     /// The CA file or directory.
     #[error("failed to read TLS CA certificates: {}", path.display())]
     Ca {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: certs::Error,
+    },
+    /// The file with the private key's password.
+    #[error("failed to read the password of the TLS private key: {}", path.display())]
+    Password {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -123,9 +135,10 @@ impl Error {
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Ca { source, .. } | Self::Certificate { source, .. } | Self::Key { source, .. } => {
-                source.hint()
-            }
+            Self::Ca { source, .. }
+            | Self::Certificate { source, .. }
+            | Self::Key { source, .. }
+            | Self::Password { source, .. } => source.hint(),
             Self::Mismatch { .. } => Some(
                 "the first certificate of the file must be the one that was made for the private key"
                     .to_owned(),
@@ -151,6 +164,7 @@ pub struct Tls {
     config: Arc<ServerConfig>,
     verifier: Arc<ClientVerifier>,
     validity: Option<Validity>,
+    warning: Option<String>,
     mandatory: bool,
     /// Who may vouch for clients; `None` if nobody has to.
     roots: Option<BTreeSet<Root>>,
@@ -158,6 +172,30 @@ pub struct Tls {
 }
 
 impl Tls {
+    /// A configuration of a certificate chain and a private key, both PEM. A client needs a certificate, and any will do.
+    ///
+    /// # Errors
+    /// [`Error`], naming no file.
+    pub fn in_memory(cert: &Secret, key: &Secret) -> Result<Self, Error> {
+        let settings = Settings {
+            cert: PathBuf::from("in memory"),
+            key: PathBuf::from("in memory"),
+            password: None,
+            password_file: None,
+            verify_clients: false,
+            ca: None,
+            optional: false,
+        };
+        let content = |text: &Secret| Ok(Zeroizing::new(text.expose().to_vec()));
+        let files = Files {
+            password: None,
+            cert: content(cert),
+            key: content(key),
+            ca: None,
+        };
+        Self::build(&settings, files)
+    }
+
     /// Builds the configuration from what the files hold.
     fn build(settings: &Settings, files: Files) -> Result<Self, Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -171,7 +209,8 @@ impl Tls {
             return Err(Error::NoSubjectAltName);
         }
         let validity = Validity::of_chain(&chain);
-        let certified = Arc::new(certified(settings, chain, files.key)?);
+        let password = password(settings, files.password)?;
+        let certified = Arc::new(certified(settings, chain, files.key, password.as_ref())?);
         let roots = if settings.verify_clients {
             Some(roots(settings, files.ca)?)
         } else {
@@ -203,6 +242,7 @@ impl Tls {
             config: Arc::new(config),
             verifier,
             validity,
+            warning: certs::exposure(&settings.key),
             mandatory,
             roots: known,
             fingerprint: fingerprint.finalize().into(),
@@ -217,6 +257,11 @@ impl Tls {
     /// When the server's certificate holds.
     pub fn validity(&self) -> Option<&Validity> {
         self.validity.as_ref()
+    }
+
+    /// What its owner should know about the private key's file.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     /// Whether a client that came in under `old` might be turned away here: an authority is gone, or certificates are asked for or
@@ -250,13 +295,30 @@ impl Tls {
     }
 }
 
+/// What the private key is encrypted with: the password itself, or the first line of its file.
+fn password(settings: &Settings, file: Option<files::Content>) -> Result<Option<Secret>, Error> {
+    let (Some(path), Some(content)) = (&settings.password_file, file) else {
+        return Ok(settings
+            .password
+            .as_ref()
+            .map(|password| Secret::copy_from(password.expose())));
+    };
+    let password = content.and_then(|text| certs::password(&text));
+    let password = password.map_err(|source| Error::Password {
+        path: path.clone(),
+        source,
+    });
+    password.map(Some)
+}
+
 /// The chain with its private key, if they belong together.
 fn certified(
     settings: &Settings,
     chain: Vec<CertificateDer<'static>>,
     key: files::Content,
+    password: Option<&Secret>,
 ) -> Result<CertifiedKey, Error> {
-    let key = key.and_then(|text| certs::key(&text, settings.password.as_ref()));
+    let key = key.and_then(|text| certs::key(&text, password));
     let key = key.map_err(|source| Error::Key {
         path: settings.key.clone(),
         source,

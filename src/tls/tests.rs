@@ -46,6 +46,7 @@ fn load(folder: &Path, key: &str, password: Option<&str>) -> Result<Tls, Error> 
         cert: folder.join("cert"),
         key: folder.join(key),
         password: password.map(|text| Secret::copy_from(text.as_bytes())),
+        password_file: None,
         verify_clients: false,
         ca: None,
         optional: false,

@@ -25,6 +25,8 @@ mod identity;
 #[cfg(test)]
 mod keystore;
 #[cfg(test)]
+mod life;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod migrate;

@@ -2,11 +2,8 @@
 
 use std::{io, path::PathBuf};
 
-use tokio::signal::unix::{SignalKind, signal};
-use zeroize::Zeroizing;
-
 use crate::{
-    cli::{error::Error, file},
+    cli::{error::Error, file, password::ask},
     secret::Secret,
 };
 
@@ -88,15 +85,4 @@ fn ask_twice() -> Result<Secret, Error> {
         ));
     }
     Ok(Secret::copy_from(first.as_bytes()))
-}
-
-/// Asks at the terminal that controls this process, and shows nothing of what is typed.
-fn ask(question: &str) -> io::Result<Zeroizing<String>> {
-    // The interrupt key would end the process with its terminal still mute. Caught, it comes back as an error.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let _inside = runtime.enter();
-    let _caught = signal(SignalKind::interrupt())?;
-    rpassword::prompt_password(question).map(Zeroizing::new)
 }

@@ -50,13 +50,18 @@ impl Bench {
             telemetry: Telemetry::start(settings, UtcOffset::UTC, &clock, output).unwrap(),
             clock,
             options: Options {
-                config: folder.path().join("kes.yml"),
+                source: Source::File {
+                    path: folder.path().join("kes.yml"),
+                    fallback: Fallback::default(),
+                },
                 address: None,
-                fallback: Fallback::default(),
                 require_mlock: false,
                 banner: false,
+                styled: false,
             },
+            dev: None,
             locked: false,
+            connections: 16,
         };
         let bench = Self { folder, process };
         bench.write("");
@@ -72,12 +77,20 @@ impl Bench {
         let text = format!(
             "address: 127.0.0.1:0\nadmin:\n  identity: disabled\ntls:\n  key: {path}/tls.key\n  cert: {path}/tls.crt\nkeystore:\n  fs:\n    path: {path}/keys\ncache:\n  expiry:\n    offline: 1m\n{more}"
         );
-        fs::write(&self.process.options.config, text).unwrap();
+        fs::write(self.config(), text).unwrap();
         self.path().join("keys")
     }
 
+    fn config(&self) -> PathBuf {
+        self.path().join("kes.yml")
+    }
+
+    fn load(&self) -> Config {
+        load(&self.config(), &Fallback::default()).unwrap()
+    }
+
     async fn start(&self) -> Running<'_> {
-        let config = load(&self.process.options).unwrap();
+        let config = self.load();
         let assembled = assemble(&config, &self.process, None).await.unwrap();
         let stopping = CancellationToken::new();
         let certificates = Certificates::new(assembled.watch, &assembled.tls);
@@ -94,7 +107,8 @@ impl Bench {
             config,
             store: assembled.store,
             certificates,
-            address: ([127, 0, 0, 1], 0).into(),
+            addresses: vec![([127, 0, 0, 1], 0).into()],
+            debugging: false,
         }
     }
 }
@@ -147,12 +161,12 @@ async fn a_reload_that_fails_changes_nothing_and_leaves_nothing_behind() {
     let mut running = bench.start().await;
     let before = tasks();
     let (state, store) = (running.context.shared.current(), running.store.clone());
-    let good = fs::read_to_string(&bench.process.options.config).unwrap();
+    let good = fs::read_to_string(bench.config()).unwrap();
     bench.write("nonsense: [\n");
     running.reload().await.unwrap_err();
     bench.write("admin: {}\n");
     running.reload().await.unwrap_err();
-    fs::write(&bench.process.options.config, good).unwrap();
+    fs::write(bench.config(), good).unwrap();
     fs::remove_file(bench.path().join("tls.key")).unwrap();
     running.reload().await.unwrap_err();
     settle(before).await;
@@ -196,12 +210,14 @@ impl Keystore for Stubborn {
 async fn a_store_that_was_connected_for_nothing_is_let_go() {
     let bench = Bench::new();
     bench.write("keys:\n- name: a\n");
-    let config = load(&bench.process.options).unwrap();
+    let config = bench.load();
     let before = tasks();
     let store: Arc<dyn Keystore> = Arc::new(Stubborn);
     let kept = Some(store.clone());
-    let assembled = assemble(&config, &bench.process, kept).await;
-    assert!(matches!(assembled, Err(Error::PredefinedKey { .. })));
+    let assembled = assemble(&config, &bench.process, kept).await.unwrap();
+    let created = create_keys(&config, &bench.process, &assembled.state.keys).await;
+    assert!(matches!(created, Err(Error::PredefinedKey { .. })));
+    drop(assembled);
     settle(before).await;
     assert_eq!(Arc::strong_count(&store), 1);
 }

@@ -41,6 +41,7 @@ fn settings(folder: &Path) -> Settings {
         cert: folder.join("tls.crt"),
         key: folder.join("tls.key"),
         password: None,
+        password_file: None,
         verify_clients: false,
         ca: None,
         optional: false,

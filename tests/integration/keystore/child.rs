@@ -20,7 +20,7 @@ use std::{
 const PLACE: &str = "KES_TEST_PLACE";
 
 /// The user, and the group, without privileges.
-const NOBODY: u32 = 65534;
+pub(crate) const NOBODY: u32 = 65534;
 
 /// In a child, the place where it works.
 #[expect(

@@ -62,6 +62,14 @@ impl Cert {
         Self::self_signed(&rcgen::PKCS_ED25519, expired(params.unwrap()))
     }
 
+    /// A server's that is not valid yet.
+    pub(crate) fn future_server() -> Self {
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2096, 1, 1);
+        params.not_after = date_time_ymd(2097, 1, 1);
+        Self::self_signed(&rcgen::PKCS_ED25519, params)
+    }
+
     /// An authority's, which can sign others.
     pub(crate) fn authority() -> Self {
         let mut params = named("authority");

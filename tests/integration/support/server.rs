@@ -1,11 +1,15 @@
 //! [`Server`]: the real program, on a port of the kernel's choice, killed when it is dropped.
 
 use std::{
+    ffi::OsString,
     fmt::Write as _,
     fs,
     io::{BufRead as _, BufReader, Read},
-    net::SocketAddr,
-    os::unix::fs::chown,
+    net::{SocketAddr, TcpListener},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{PermissionsExt as _, chown},
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -32,8 +36,11 @@ pub(crate) struct Setup {
     files: Option<u32>,
     zone: Option<&'static str>,
     flags: Vec<&'static str>,
-    /// The user whose the files are, and what starts the server as that user.
-    way: Option<(u32, Vec<String>)>,
+    net::{SocketAddr, TcpListener},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{PermissionsExt as _, chown},
+    },
     /// Its certificate and key, as PEM, where the test brings its own.
     shown: Option<(String, String)>,
 }
@@ -52,8 +59,25 @@ impl Setup {
             zone: None,
             flags: Vec::new(),
             way: None,
+            env: Vec::new(),
+            bare: false,
+            passed: None,
             shown: None,
         }
+    }
+
+    /// A server whose admin has this identity.
+    pub(crate) fn with_admin(identity: &str) -> Self {
+        let mut setup = Self::new(&Cert::client());
+        identity.clone_into(&mut setup.admin);
+        setup
+    }
+
+    /// A server whose file leaves to flags what it can.
+    pub(crate) fn bare() -> Self {
+        let mut setup = Self::new(&Cert::client());
+        setup.bare = true;
+        setup
     }
 
     /// Shows this certificate, rather than one of its own.
@@ -150,6 +174,18 @@ impl Setup {
         self
     }
 
+    /// Sets a variable of its environment.
+    pub(crate) fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.env.push((name, value.into()));
+        self
+    }
+
+    /// Passes it a socket that listens (`LISTEN_FDS`), in place of an address.
+    pub(crate) fn passing(mut self, socket: TcpListener) -> Self {
+        self.passed = Some(socket);
+        self
+    }
+
     /// Runs the server as `user`, who may lock `memlock` KiB. Needs root.
     pub(crate) fn run_by(self, user: u32, memlock: u64) -> Self {
         let way = format!("prlimit --memlock={0}:{0}", memlock << 10);
@@ -173,19 +209,33 @@ impl Setup {
         (output.status.code(), errors)
     }
 
-    /// Writes the server's files to `folder`.
-    fn command(&self, folder: &Path) -> Command {
+    /// The command that starts it. Writes the server's files to `folder`.
+    pub(crate) fn command(&self, folder: &Path) -> Command {
         let (cert, key) = self.shown.clone().unwrap_or_else(|| {
             let cert = Cert::server();
             (cert.pem(), cert.key_pem())
         });
-        fs::write(folder.join("server.key"), key).unwrap();
+        let path = folder.join("server.key");
+        fs::write(&path, key).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(folder.join("server.pem"), cert).unwrap();
         fs::write(folder.join("kes.yml"), self.yaml(folder)).unwrap();
         let program = env!("CARGO_BIN_EXE_kes");
-        let mut command = match (&self.way, self.files) {
-            (None, None) => Command::new(program),
-            (None, Some(limit)) => {
+        let mut command = match (&self.way, self.files, &self.passed) {
+            (None, None, None) => Command::new(program),
+            (None, None, Some(socket)) => {
+                let mut command = Command::new("sh");
+                // The protocol of sd_listen_fds(3): from descriptor 3 on, for the process of this number.
+                command
+                    .args([
+                        "-ec",
+                        "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"",
+                    ])
+                    .arg(program)
+                    .stdin(OwnedFd::from(socket.try_clone().unwrap()));
+                command
+            }
+            (None, Some(limit), _) => {
                 let mut command = Command::new("sh");
                 command
                     .args(["-ec", "ulimit -n \"$0\"; exec \"$@\""])
@@ -193,7 +243,7 @@ impl Setup {
                     .arg(program);
                 command
             }
-            (Some((user, words)), _) => {
+            (Some((user, words)), ..) => {
                 chown(folder, Some(*user), Some(*user)).unwrap();
                 for entry in fs::read_dir(folder).unwrap() {
                     chown(entry.unwrap().path(), Some(*user), Some(*user)).unwrap();
@@ -215,7 +265,15 @@ impl Setup {
         if let Some(zone) = self.zone {
             command.env("TZ", zone);
         }
+        for (name, value) in &self.env {
+            command.env(name, value);
+        }
         command
+    }
+
+    /// Starts it and does not wait for it.
+    pub(crate) fn launch(&self) -> Server {
+        Server::spawn(self)
     }
 
     /// Starts it.
@@ -233,6 +291,9 @@ impl Setup {
 
     fn yaml(&self, folder: &Path) -> String {
         let folder_text = folder.display();
+        if self.bare {
+            return format!("address: 127.0.0.1:0\n{}", self.more);
+        }
         let mut yaml = format!(
             "address: 127.0.0.1:0\nadmin:\n  identity: {}\ntls:\n  key: {folder_text}/server.key\n  cert: {folder_text}/server.pem\n{}",
             self.admin, self.tls
@@ -262,7 +323,7 @@ impl Server {
     fn spawn(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = setup.command(folder.path());
-        if setup.way.is_none() {
+        if setup.way.is_none() && setup.passed.is_none() {
             command.stdin(Stdio::null());
         }
         let mut child = command
@@ -281,6 +342,21 @@ impl Server {
         }
     }
 
+    /// One that somebody else has started, with its standard output as a pipe.
+    pub(crate) fn adopt(mut child: Child) -> Self {
+        let stderr = child.stderr.take();
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            folder: tempfile::tempdir().unwrap(),
+            stdout: Lines::of(child.stdout.take().unwrap()),
+            stderr: match stderr {
+                Some(pipe) => Lines::of(pipe),
+                None => Lines::of(std::io::empty()),
+            },
+            child,
+        }
+    }
+
     async fn start(setup: Setup) -> Self {
         let mut server = Self::spawn(&setup);
         if !server
@@ -290,11 +366,29 @@ impl Server {
         {
             panic!("the server did not start: {:?}", server.stderr.all());
         }
-        let banner = server.stdout.all();
-        let line = banner.iter().find(|line| line.starts_with("API ")).unwrap();
-        let (_, address) = line.rsplit_once("https://").unwrap();
-        server.address = address.parse().unwrap();
+        server.find_address();
         server
+    }
+
+    /// Waits until it serves or has ended; whether it serves.
+    pub(crate) async fn is_up(&mut self) -> bool {
+        let up = self.stdout.wait_for(1, "=> Server is up and running...");
+        let up = up.await;
+        if up {
+            self.find_address();
+        }
+        up
+    }
+
+    /// Takes its address from the banner.
+    pub(crate) fn find_address(&mut self) {
+        let banner = self.stdout.all();
+        let line = banner
+            .iter()
+            .find(|line| line.starts_with("API  "))
+            .unwrap();
+        let (_, address) = line.rsplit_once("https://").unwrap();
+        self.address = address.parse().unwrap();
     }
 
     /// The number of its process.
@@ -388,7 +482,8 @@ impl Server {
         Pid::from_child(&self.child)
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
     }
 }
