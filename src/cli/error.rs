@@ -5,6 +5,7 @@ use std::{error, io};
 use super::{connect::Peer, hint};
 use crate::{
     client::{self, credential::InvalidCredential, endpoint::InvalidEndpoint, trust::InvalidTrust},
+    config,
     secret::NoRandomness,
     server,
 };
@@ -50,6 +51,9 @@ pub(super) enum Error {
     /// The user pressed the interrupt key.
     #[error("interrupted")]
     Interrupted,
+    /// A configuration file is wrong. The text has a line for each problem.
+    #[error("{0}")]
+    Configuration(config::Errors),
     /// The input is not what the command works on.
     #[error("{0}")]
     Invalid(String),
@@ -65,6 +69,9 @@ pub(super) enum Error {
     /// The client cannot be set up.
     #[error("cannot set up the client")]
     Setup(#[source] Box<dyn error::Error + Send + Sync>),
+    /// The answer, which was printed, is no.
+    #[error("no")]
+    Negative,
     /// Nothing proves who the client is.
     #[error("no API key: neither MINIO_KES_API_KEY nor another credential is set")]
     Stranger,
@@ -80,7 +87,7 @@ impl Error {
     /// Whether it is told at all: who interrupts a command, or closes its output, knows.
     pub(super) fn is_silent(&self) -> bool {
         match self {
-            Self::Interrupted => true,
+            Self::Interrupted | Self::Negative => true,
             Self::Io { source, .. } => source.kind() == io::ErrorKind::BrokenPipe,
             _ => false,
         }

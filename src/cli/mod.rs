@@ -23,6 +23,7 @@ mod identity;
 mod key;
 mod legacy;
 mod output;
+mod policy;
 mod server;
 mod settings;
 mod status;
@@ -65,6 +66,8 @@ enum Command {
     Identity(identity::Args),
     /// Check configuration files, and describe them
     Config(config::Args),
+    /// Tell what policies allow
+    Policy(policy::Args),
     /// Show how a server is
     Status(status::Args),
     /// Print what this program is
@@ -77,6 +80,7 @@ fn dispatch(command: Command, env: &Environment, out: &Output) -> Result<(), Err
         Command::Key(args) => key::run(args, env, out),
         Command::Identity(args) => identity::run(args, out),
         Command::Config(args) => config::run(&args, out),
+        Command::Policy(args) => policy::run(&args, out),
         Command::Status(args) => status::run(&args, env, out),
         Command::Version(args) => version::run(&args, out),
     }

@@ -6,10 +6,12 @@ use std::{
     process::{Command, Stdio},
 };
 
+mod config;
 mod connection;
 mod identity;
 mod identity_new;
 mod new;
+mod policy;
 mod usage;
 
 /// cli.md 21.
