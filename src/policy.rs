@@ -135,8 +135,40 @@ impl Pattern {
         }
     }
 
-    /// Whether any path that `route` serves can match, in either reading.
-    fn reaches(&self, route: &str) -> bool {
+    /// Whether this rule, sure enough, matches every path that `other` can match: `false` if that takes more than a look.
+    pub fn covers(&self, other: &Self) -> bool {
+        // What every path that `other` matches starts with.
+        let start = match other.kind {
+            Kind::Literal => &*other.text,
+            Kind::Prefix | Kind::Glob(_) => {
+                let end = other.text.find(['*', '?', '[', '\\']);
+                other
+                    .text
+                    .get(..end.unwrap_or_default())
+                    .unwrap_or_default()
+            }
+        };
+        match &self.kind {
+            Kind::Prefix => start.starts_with(self.text.trim_end_matches('*')),
+            Kind::Literal => self.text == other.text,
+            Kind::Glob(glob) => {
+                self.text == other.text
+                    || (other.kind == Kind::Literal && glob.matches(&other.text))
+            }
+        }
+    }
+
+    /// Whether this rule matches every path below a route that ends in `/`, sure enough.
+    pub fn covers_route(&self, route: &str) -> bool {
+        match &self.kind {
+            Kind::Prefix => route.starts_with(self.text.trim_end_matches('*')),
+            Kind::Literal => false,
+            Kind::Glob(glob) => glob.covers(route),
+        }
+    }
+
+    /// Whether any path that `route` serves can match, in either reading. A route that ends in `/` takes one more segment.
+    pub fn reaches(&self, route: &str) -> bool {
         if self.text.is_empty() {
             return false;
         }

@@ -5,7 +5,7 @@
 
 use crate::{
     identity::Identity,
-    policy::Verdict,
+    policy::{Pattern, Policy, Verdict},
     state::{RouteSettings, State},
     tls::Peer,
 };
@@ -48,7 +48,7 @@ pub(super) fn authorize(
     settings: RouteSettings,
     path: &str,
 ) -> Result<Permit, Error> {
-    if auth != Auth::Policy || settings.skip_auth {
+    if is_open(auth, settings.skip_auth) {
         let identity = peer.identity().ok().cloned();
         return Ok(Permit { identity });
     }
@@ -56,12 +56,55 @@ pub(super) fn authorize(
     let granted = Permit {
         identity: Some(identity.clone()),
     };
-    if *identity == state.admin {
-        return Ok(granted);
+    let policy = || {
+        let assigned = state.identities.get(identity)?;
+        Some(&*assigned.policy)
+    };
+    match decide(*identity == state.admin, policy, path) {
+        Decision::Open | Decision::Admin | Decision::Allowed(_) => Ok(granted),
+        Decision::Denied(_) | Decision::NoPolicy | Decision::NoRule => Err(Error::Denied),
     }
-    let assigned = state.identities.get(identity).ok_or(Error::Denied)?;
-    match assigned.policy.judge(path) {
-        Verdict::Allowed(_) => Ok(granted),
-        Verdict::Denied(_) | Verdict::NoRule => Err(Error::Denied),
+}
+
+/// What the door decides, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Decision<'a> {
+    /// Everybody may: the route asks for no policy.
+    Open,
+    /// The admin may.
+    Admin,
+    /// This allow rule matches, and no deny rule.
+    Allowed(&'a Pattern),
+    /// This deny rule matches.
+    Denied(&'a Pattern),
+    /// The identity has no policy.
+    NoPolicy,
+    /// No rule of the policy matches.
+    NoRule,
+}
+
+/// Whether a route asks nobody for a policy.
+pub(super) fn is_open(auth: Auth, skip_auth: bool) -> bool {
+    auth != Auth::Policy || skip_auth
+}
+
+/// Decides on a route that asks for a policy. `policy` is not looked for on behalf of the admin.
+#[inline]
+pub(super) fn decide<'a>(
+    is_admin: bool,
+    policy: impl FnOnce() -> Option<&'a Policy>,
+    path: &str,
+) -> Decision<'a> {
+    if is_admin {
+        return Decision::Admin;
+    }
+    let Some(policy) = policy() else {
+        return Decision::NoPolicy;
+    };
+    match policy.judge(path) {
+        Verdict::Allowed(rule) => Decision::Allowed(rule),
+        Verdict::Denied(rule) => Decision::Denied(rule),
+        Verdict::NoRule => Decision::NoRule,
     }
 }

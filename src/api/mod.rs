@@ -9,6 +9,7 @@ mod forwarded;
 mod identity;
 mod key;
 mod log;
+mod offline;
 mod path;
 mod policy;
 mod record;
@@ -16,10 +17,11 @@ mod route;
 mod status;
 mod takes;
 
-pub use auth::{Auth, Permit};
+pub use auth::{Auth, Decision, Permit};
 pub use body::Body;
 pub use error::{Error, Named};
 pub use forwarded::{Judge, Refusal};
+pub use offline::{Caller, Door, Outcome, ask};
 pub use route::{Call, Method, Reply, Route, serve};
 pub use takes::Takes;
 

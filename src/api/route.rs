@@ -73,7 +73,7 @@ impl Method {
         }
     }
 
-    fn takes(self, method: &http::Method) -> bool {
+    pub(super) fn takes(self, method: &http::Method) -> bool {
         match self {
             Self::Delete => method == http::Method::DELETE,
             Self::Get => method == http::Method::GET,
@@ -421,11 +421,11 @@ async fn unpanicked(handled: Handled<'_>) -> Result<Reply, Error> {
 }
 
 /// A route that a path means.
-struct Found<'a> {
-    route: &'static Route,
+pub(super) struct Found<'a> {
+    pub(super) route: &'static Route,
     index: usize,
     /// The path as policies and audit see it.
-    path: Cow<'a, str>,
+    pub(super) path: Cow<'a, str>,
     resource: &'a str,
 }
 
@@ -458,7 +458,7 @@ static TARGETS: LazyLock<HashMap<&'static str, (usize, Target)>> = LazyLock::new
 });
 
 /// Finds the route that a path means.
-fn find<'a>(path: &'a Path<'a>) -> Result<Found<'a>, Error> {
+pub(super) fn find<'a>(path: &'a Path<'a>) -> Result<Found<'a>, Error> {
     // Nearly all requests are for routes of three segments and a name.
     for depth in [3, 4, 2, 1] {
         let target = path.head(depth).and_then(|head| TARGETS.get(head));

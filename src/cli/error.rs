@@ -13,6 +13,7 @@ use crate::{
         error::{Answer, Cause, Error as Call},
         trust::InvalidTrust,
     },
+    config,
     secret::NoRandomness,
     server,
 };
@@ -61,6 +62,9 @@ pub(super) enum Error {
     /// The user pressed the interrupt key.
     #[error("interrupted")]
     Interrupted,
+    /// A configuration file is wrong. The text has a line for each problem.
+    #[error("{0}")]
+    Configuration(config::Errors),
     /// The input is not what the command works on.
     #[error("{0}")]
     Invalid(String),
@@ -87,6 +91,9 @@ pub(super) enum Error {
     /// The client cannot be set up.
     #[error("cannot set up the client")]
     Setup(#[source] Box<dyn error::Error + Send + Sync>),
+    /// The answer, which was printed, is no.
+    #[error("no")]
+    Negative,
     /// Nothing proves who the client is.
     #[error("no API key: neither MINIO_KES_API_KEY nor another credential is set")]
     Stranger,
@@ -116,7 +123,7 @@ impl Error {
     /// Whether it is told at all: who interrupts a command, or closes its output, knows.
     pub(super) fn is_silent(&self) -> bool {
         match self {
-            Self::Interrupted => true,
+            Self::Interrupted | Self::Negative => true,
             Self::Io { source, .. } => source.kind() == io::ErrorKind::BrokenPipe,
             _ => false,
         }

@@ -63,6 +63,11 @@ impl Pending {
         Ok((pending, file))
     }
 
+    /// Where the file is until it is placed.
+    pub(super) fn path(&self) -> &Path {
+        &self.temporary
+    }
+
     /// Puts the file at its destination. Without `replace` nothing may be there yet.
     pub(super) fn place(self, replace: bool) -> Result<(), Error> {
         let failed = |source| failure("write", &self.target, source);

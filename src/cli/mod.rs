@@ -35,6 +35,7 @@ mod migrate;
 mod output;
 mod password;
 mod policy;
+mod policy;
 mod profile;
 mod ready;
 mod retired;

@@ -13,6 +13,7 @@ use super::{
     report::{Report, quoted},
     validate::positive,
     view::View,
+    yaml::Value,
 };
 
 /// Routes that may be opened to everybody (decision 7); `/version` is open anyway.
@@ -29,12 +30,6 @@ pub(super) fn api(view: &View<'_>, context: &Context<'_>, report: &mut Report) -
     let mut entries: Vec<ApiEntry> = Vec::new();
     for (key, entry) in view.entries() {
         let line = entry.line.unwrap_or_default();
-        let timeout = entry.get("timeout");
-        let nanos = timeout.nanos().unwrap_or(0);
-        if nanos < 0 {
-            let reason = format!("invalid timeout {}: negative", timeout.shown());
-            report.error(timeout.line, &timeout.path, reason);
-        }
         let bare = key.trim().trim_matches('/');
         let mut routes = context.routes.iter();
         let Some(path) = routes.find(|route| route.trim_matches('/') == bare) else {
@@ -45,6 +40,12 @@ pub(super) fn api(view: &View<'_>, context: &Context<'_>, report: &mut Report) -
         if *path != key {
             let hint = Some(format!("write '{path}'"));
             report.warn(line, &entry.path, "not the spelling of an API path", hint);
+        }
+        let timeout = entry.get("timeout");
+        let nanos = timeout.nanos().unwrap_or(0);
+        if nanos < 0 {
+            let reason = format!("invalid timeout {}: negative", timeout.shown());
+            report.error(timeout.line, &timeout.path, reason);
         }
         let skip = entry.get("skip_auth");
         let skip_auth = skip.is_on();
@@ -150,12 +151,19 @@ fn policy_identity(item: &View<'_>, report: &mut Report) -> Option<Identity> {
 }
 
 fn rules(list: &View<'_>, context: &Context<'_>, report: &mut Report) -> Vec<Pattern> {
-    let mut rules = Vec::new();
-    for item in list.items().filter(|item| !item.is_broken()) {
-        let text = item.text().map_or("", |text| &text.text);
+    let nodes = list.nodes();
+    let mut rules = Vec::with_capacity(nodes.len());
+    for (i, node) in nodes.iter().enumerate() {
+        let text = match &node.value {
+            Value::Invalid => continue,
+            Value::Text(text) => text.text.as_str(),
+            _ => "",
+        };
+        // Where a rule stands is found out only if something is said about it: there may be tens of thousands.
         let rule = match Pattern::parse(text) {
             Ok(rule) => rule,
             Err(why) => {
+                let item = list.item(i, node);
                 report.error(item.line, &item.path, why.to_string());
                 continue;
             }
@@ -167,6 +175,7 @@ fn rules(list: &View<'_>, context: &Context<'_>, report: &mut Report) -> Vec<Pat
                 }
                 Doubt::Glob => None,
             };
+            let item = list.item(i, node);
             let text = format!("the rule {} {doubt}", quoted(text));
             report.warn(item.line, &item.path, text, hint);
         }

@@ -13,6 +13,8 @@ const HEAD: &str = "# The configuration file
 Made by `kes config schema --markdown` from the table that the program itself reads files by; a test holds this page equal to it. For editors there is
 [a JSON Schema](config.schema.json), made by `kes config schema`. Samples are in [`config/`](../config/).
 
+`kes config check FILE` tells what is wrong with a file and where, `kes config show FILE` what it amounts to, and `kes config migrate FILE` turns old spellings into current ones.
+
 ## How it is read
 
 - **YAML**, the first document of the file, at most 16 MiB of UTF-8. Anchors, aliases and merge keys work. A key that stands twice in one mapping is an error.
@@ -59,7 +61,7 @@ const SECTIONS: &[Section] = &[
     section(
         "`policy`",
         &["policy"],
-        "The keys are names of your choice: 1 to 80 characters of `0-9 A-Z a-z - _`.",
+        "The keys are names of your choice: 1 to 80 characters of `0-9 A-Z a-z - _`. `kes policy test` and `kes policy explain` tell what a file allows to whom.",
     ),
     section("`cache`", &["cache"], ""),
     section("`log`", &["log"], ""),
@@ -120,7 +122,7 @@ pub fn markdown() -> String {
         }
         page.push('\n');
     }
-    page.push_str("## Old spellings\n\nEach is read as the current one, with a warning.\n\n");
+    page.push_str("## Old spellings\n\nEach is read as the current one, with a warning; `kes config migrate` rewrites it.\n\n");
     page.push_str("| old | current |\n|---|---|\n");
     for alias in normalise::aliases() {
         let what = if alias.old == ["keys"] {

@@ -78,7 +78,7 @@ pub(super) enum Expansion {
     /// References; the text that replaces the whole scalar, and the names of the variables.
     Value {
         text: Zeroizing<String>,
-        names: String,
+        names: Vec<String>,
     },
 }
 
@@ -103,7 +103,7 @@ pub(super) fn expand(text: &str, env: &Env) -> Expansion {
         return match env.value(name) {
             Ok(text) => Expansion::Value {
                 text,
-                names: name.to_owned(),
+                names: vec![name.to_owned()],
             },
             Err(why) => Expansion::Missing {
                 name: name.to_owned(),
@@ -126,14 +126,11 @@ pub(super) fn expand(text: &str, env: &Env) -> Expansion {
                 };
             }
         }
-        names.push(name);
+        names.push(name.to_owned());
         rest = after;
     }
     append(&mut out, &[rest]);
-    Expansion::Value {
-        text: out,
-        names: names.join(", "),
-    }
+    Expansion::Value { text: out, names }
 }
 
 /// Appends without leaving an unwiped copy behind when the text has to move.

@@ -6,7 +6,7 @@ use crate::keystore::{self, fs};
 mod remote;
 
 use super::{
-    report::Report,
+    report::{Note, Report},
     resolve::Unknown,
     shape::Shape,
     table::Kind as Type,
@@ -101,13 +101,21 @@ const REMOVED: [(&str, &str); 4] = [
     ),
 ];
 
-/// The keystore to open. `None` if that is impossible, which was reported; so were the unknown keys that it takes out of
+/// What a file says about its keystore, if nothing is wrong with it.
+pub(super) enum Choice {
+    /// To be opened.
+    Open(keystore::Settings),
+    /// This build cannot open it.
+    Refused(Note),
+}
+
+/// The keystore of the file. `None` if something is wrong, which was reported; so were the unknown keys that it takes out of
 /// `unknown`.
 pub(super) fn select(
     file: &View<'_>,
     unknown: &mut Vec<Unknown>,
     report: &mut Report,
-) -> Option<keystore::Settings> {
+) -> Option<Choice> {
     let keystore = file.get("keystore");
     let sections: Vec<Section<'_>> = KINDS
         .iter()
@@ -142,7 +150,7 @@ pub(super) fn select(
                 "no keystore specified: keys are kept in memory and ARE LOST when the server stops",
                 Some("to keep keys in files, set 'keystore.fs.path'".to_owned()),
             );
-            Some(keystore::Settings::Mem)
+            Some(Choice::Open(keystore::Settings::Mem))
         }
         [section] => section.settings(report),
         [first, second, ..] => {
@@ -208,24 +216,20 @@ impl<'a> Section<'a> {
             .is_some_and(|node| says_something(node, self.view.shape()))
     }
 
-    fn settings(&self, report: &mut Report) -> Option<keystore::Settings> {
+    fn settings(&self, report: &mut Report) -> Option<Choice> {
         if self.kind.section == ["fs"] {
             let path = self.view.get(self.kind.key).text()?.text.as_str().into();
-            return Some(keystore::Settings::Fs(fs::Settings { path }));
+            return Some(Choice::Open(keystore::Settings::Fs(fs::Settings { path })));
         }
-        if remote::read(self.kind.section, self.view.clone(), report).is_some() {
-            report.error(
-                self.view.line,
-                &self.view.path,
-                format!("this build has no {} keystore yet", self.kind.title),
-            );
-        }
-        None
+        remote::read(self.kind.section, self.view.clone(), report)?;
+        let reason = format!("this build has no {} keystore yet", self.kind.title);
+        let (line, path) = (self.view.line, &self.view.path);
+        Some(Choice::Refused(report.note(line, path, reason, None)))
     }
 }
 
 /// Whether `node` holds anything but durations and empty values. Templates are full of those.
-fn says_something(node: &Node, shape: Option<&Shape>) -> bool {
+pub(super) fn says_something(node: &Node, shape: Option<&Shape>) -> bool {
     match (&node.value, shape) {
         (_, Some(Shape::Leaf(row))) if matches!(row.kind, Type::Ignored | Type::Duration) => false,
         (Value::Map(entries), shape) => entries.iter().any(|entry| {

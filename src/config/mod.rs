@@ -7,6 +7,9 @@
 //! 3. `resolve`: references to the environment, types and unknown keys, by the `table` of all keys
 //! 4. `validate`, `access` and `keystore`: tree to [`Config`]; afterwards nobody asks again
 //!
+//! For commands there is more: `inspect` (a file and what stands where), `review` (what is probably not meant), `show` (what a file
+//! amounts to), `migrate` and `layout` (old spellings in the text itself), `document` and `schema` (what is made from the table).
+//!
 //! Nothing else in the crate knows YAML or reads the environment. Neither a value of the environment nor a password ever
 //! stands in a message.
 
@@ -25,11 +28,15 @@ use crate::{
     secret::Secret,
     telemetry,
 };
+use keystore::Choice;
 use report::Report;
 
 pub use document::markdown;
 pub use env::{Env, NoValue};
+pub use inspect::{Inspection, List, inspect, inspect_bytes};
+pub use migrate::{Migration, migrate, migrate_bytes};
 pub use report::{Errors, Note};
+pub use sample::sample;
 pub use schema::schema;
 
 mod access;
@@ -38,14 +45,22 @@ pub mod defaults;
 mod document;
 pub mod duration;
 mod env;
+mod inspect;
 mod keystore;
+mod layout;
+mod migrate;
+#[cfg(test)]
+mod needle;
 mod network;
 mod normalise;
 mod proxy;
 mod report;
 mod resolve;
+mod review;
+mod sample;
 mod schema;
 mod shape;
+mod show;
 mod table;
 mod validate;
 mod view;
@@ -160,7 +175,7 @@ pub struct Context<'a> {
     pub fallback: Fallback,
 }
 
-/// Reads the file at `path`. Opens no other file and asks no keystore.
+/// Reads the file at `path`. Asks no keystore, and opens no other file but that of a token for Vault, to see that it can be read.
 ///
 /// # Errors
 /// Everything that is wrong with it, at once.
@@ -195,11 +210,14 @@ pub fn parse_keystore(
         return Err(report.into_errors());
     };
     normalise::keep_keystore(&mut root);
-    let keystore = select(&mut root, env, &mut report);
-    match keystore {
-        Some(keystore) if report.is_clean() => Ok((keystore, report.into_warnings())),
-        _ => Err(report.into_errors()),
+    match select(&mut root, env, &mut report) {
+        Some(Choice::Open(keystore)) if report.is_clean() => {
+            return Ok((keystore, report.into_warnings()));
+        }
+        Some(Choice::Refused(note)) => report.refuse(note),
+        _ => {}
     }
+    Err(report.into_errors())
 }
 
 fn unreadable(file: &str, error: &std::io::Error) -> Errors {
@@ -213,17 +231,53 @@ fn unreadable(file: &str, error: &std::io::Error) -> Errors {
 /// # Errors
 /// Everything that is wrong with it, at once.
 pub fn parse(file: &str, bytes: &[u8], context: &Context<'_>) -> Result<Config, Errors> {
+    let read = read_config(file, bytes, context)?;
+    match read.refused {
+        None => Ok(read.config),
+        Some(note) => Err(Errors {
+            problems: vec![note],
+            warnings: read.config.warnings,
+        }),
+    }
+}
+
+/// A file in which nothing is wrong, except perhaps that this build cannot open its keystore.
+struct Parsed {
+    /// Its keystore counts only if nothing is refused.
+    config: Config,
+    /// What the file says, in current spelling and with its references expanded.
+    tree: yaml::Node,
+    refused: Option<Note>,
+}
+
+fn read_config(file: &str, bytes: &[u8], context: &Context<'_>) -> Result<Parsed, Errors> {
     let mut report = Report::new(file);
-    let Some(mut root) = tree(bytes, &mut report) else {
+    let Some(mut tree) = tree(bytes, &mut report) else {
         return Err(report.into_errors());
     };
-    let keystore = select(&mut root, context.env, &mut report);
-    validate::config(&view::View::of(&root), keystore, context, report)
+    let (keystore, refused) = match select(&mut tree, context.env, &mut report) {
+        Some(Choice::Open(keystore)) => (Some(keystore), None),
+        Some(Choice::Refused(note)) => (Some(Settings::Mem), Some(note)),
+        None => (None, None),
+    };
+    match validate::config(&view::View::of(&tree), keystore, context, report) {
+        Ok(config) => Ok(Parsed {
+            config,
+            tree,
+            refused,
+        }),
+        Err(mut report) => {
+            if let Some(note) = refused {
+                report.refuse(note);
+            }
+            Err(report.into_errors())
+        }
+    }
 }
 
 /// Makes current spellings and values of what `root`, which stands for the whole file, says, and finds its keystore. `None` if
 /// there is none to open, which was reported.
-fn select(root: &mut yaml::Node, env: &Env, report: &mut Report) -> Option<Settings> {
+fn select(root: &mut yaml::Node, env: &Env, report: &mut Report) -> Option<Choice> {
     normalise::normalise(root, report);
     let mut unknown = resolve::resolve(root, &shape::FILE, env, report);
     let keystore = keystore::select(&view::View::of(root), &mut unknown, report);

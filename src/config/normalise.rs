@@ -11,11 +11,11 @@ pub(super) struct Alias {
     pub(super) old: &'static [&'static str],
     pub(super) new: &'static [&'static str],
     /// What to do when both are there.
-    clash: Clash,
+    pub(super) clash: Clash,
 }
 
 #[derive(Clone, Copy)]
-enum Clash {
+pub(super) enum Clash {
     CurrentWins,
     Refused,
 }
@@ -140,6 +140,16 @@ static ALIASES: &[Alias] = &[
 /// Releases v0.8.0 to v0.13.5 had the keystores under `keys`. Only a mapping means that; a list names keys to create.
 static KEYS: Alias = alias(&["keys"], &["keystore"], Clash::Refused);
 
+/// A path, as the table has it.
+type Steps = &'static [&'static str];
+
+impl Alias {
+    /// What follows the star that is step `at` of both paths.
+    fn below(&self, at: usize) -> Option<(Steps, Steps)> {
+        Some((self.old.get(at + 1..)?, self.new.get(at + 1..)?))
+    }
+}
+
 const fn alias(old: &'static [&'static str], new: &'static [&'static str], clash: Clash) -> Alias {
     Alias { old, new, clash }
 }
@@ -151,7 +161,7 @@ static TOP: [Alias; 2] = [
 ];
 
 /// Every old spelling, in the order in which they are applied.
-pub(super) fn aliases() -> impl DoubleEndedIterator<Item = &'static Alias> {
+pub(super) fn aliases() -> impl Iterator<Item = &'static Alias> {
     [&KEYS].into_iter().chain(&TOP).chain(ALIASES)
 }
 
@@ -172,47 +182,57 @@ pub(super) fn keep_keystore(root: &mut Node) {
 /// Rewrites every old spelling in `root`, which stands for the whole file.
 pub(super) fn normalise(root: &mut Node, report: &mut Report) {
     if find(root, KEYS.old).is_some_and(|keys| matches!(keys.value, Value::Map(_))) {
-        apply(root, &KEYS, "", report);
+        apply(root, "", KEYS.old, KEYS.new, KEYS.clash, report);
     }
     for alias in TOP.iter().chain(ALIASES) {
         let star = alias.old.iter().position(|step| *step == "*");
-        match star.and_then(|at| alias.old.get(..at)) {
-            None => apply(root, alias, "", report),
-            Some(before) => {
-                let keys: Vec<String> = match find(root, before).map(|node| &node.value) {
-                    Some(Value::Map(entries)) => entries.iter().map(|e| e.key.clone()).collect(),
-                    _ => Vec::new(),
-                };
-                for key in keys {
-                    apply(root, alias, &key, report);
-                }
+        let Some((at, parts)) = star.and_then(|at| Some((at, alias.below(at)?))) else {
+            apply(root, "", alias.old, alias.new, alias.clash, report);
+            continue;
+        };
+        let (old, new) = parts;
+        let above = alias.old.get(..at).unwrap_or_default();
+        let base = above
+            .iter()
+            .fold(String::new(), |path, key| join(&path, key));
+        let Some(Value::Map(entries)) = find_mut(root, above).map(|node| &mut node.value) else {
+            continue;
+        };
+        for entry in entries {
+            // There may be thousands, and few have anything old.
+            if find(&entry.node, old).is_some() {
+                let base = join(&base, &entry.key);
+                apply(&mut entry.node, &base, old, new, alias.clash, report);
             }
         }
     }
 }
 
-fn apply(root: &mut Node, alias: &Alias, star: &str, report: &mut Report) {
-    let concrete = |path: &[&'static str]| -> Vec<String> {
-        let step = |step: &&'static str| if *step == "*" { star } else { step }.to_owned();
-        path.iter().map(step).collect()
-    };
-    let (old, new) = (concrete(alias.old), concrete(alias.new));
-    let shown = |path: &[String]| {
-        path.iter()
-            .fold(String::new(), |path, key| join(&path, key))
-    };
-    let (old_key, new_key) = (shown(&old), shown(&new));
-    let current = find(root, &new)
+/// Puts what stands at `old` to `new`, both within `node`, whose own path is `base`.
+fn apply(
+    node: &mut Node,
+    base: &str,
+    old: &[&str],
+    new: &[&str],
+    clash: Clash,
+    report: &mut Report,
+) {
+    let current = find(node, new)
         .filter(|node| !node.is_empty())
         .map(|node| node.line);
-    let Some(entry) = take(root, &old) else {
+    let Some(entry) = take(node, old) else {
         return;
     };
+    let shown = |path: &[&str]| {
+        path.iter()
+            .fold(base.to_owned(), |path, key| join(&path, key))
+    };
+    let (old_key, new_key) = (shown(old), shown(new));
     let line = entry.line;
     let nothing = entry.node.is_empty();
-    match (current, alias.clash) {
+    match (current, clash) {
         (None, _) => {
-            if put(root, &new, entry) {
+            if put(node, new, entry) {
                 report.warn(
                     line,
                     &old_key,
@@ -236,20 +256,33 @@ fn apply(root: &mut Node, alias: &Alias, star: &str, report: &mut Report) {
     }
 }
 
-fn find<'a>(node: &'a Node, path: &[impl AsRef<str>]) -> Option<&'a Node> {
+fn find<'a>(node: &'a Node, path: &[&str]) -> Option<&'a Node> {
     let Some((key, rest)) = path.split_first() else {
         return Some(node);
     };
     match &node.value {
         Value::Map(entries) => entries
             .iter()
-            .find(|entry| entry.key == key.as_ref())
+            .find(|entry| entry.key == *key)
             .and_then(|entry| find(&entry.node, rest)),
         _ => None,
     }
 }
 
-fn take(node: &mut Node, path: &[String]) -> Option<Entry> {
+fn find_mut<'a>(node: &'a mut Node, path: &[&str]) -> Option<&'a mut Node> {
+    let Some((key, rest)) = path.split_first() else {
+        return Some(node);
+    };
+    match &mut node.value {
+        Value::Map(entries) => entries
+            .iter_mut()
+            .find(|entry| entry.key == *key)
+            .and_then(|entry| find_mut(&mut entry.node, rest)),
+        _ => None,
+    }
+}
+
+fn take(node: &mut Node, path: &[&str]) -> Option<Entry> {
     let (key, rest) = path.split_first()?;
     let Value::Map(entries) = &mut node.value else {
         return None;
@@ -263,7 +296,7 @@ fn take(node: &mut Node, path: &[String]) -> Option<Entry> {
 
 /// Puts the value of `entry` at `path`, making the mappings on the way. `false` if something else than a mapping is in the way,
 /// which is a type error of its own.
-fn put(node: &mut Node, path: &[String], entry: Entry) -> bool {
+fn put(node: &mut Node, path: &[&str], entry: Entry) -> bool {
     let Some((key, rest)) = path.split_first() else {
         node.line = entry.node.line;
         node.value = entry.node.value;
@@ -280,7 +313,7 @@ fn put(node: &mut Node, path: &[String], entry: Entry) -> bool {
     }
     let line = entry.line;
     let mut new = Entry {
-        key: key.clone(),
+        key: (*key).to_owned(),
         line,
         node: Node {
             line,

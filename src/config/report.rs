@@ -113,6 +113,11 @@ impl Report {
         push(&mut self.warnings, note);
     }
 
+    /// Keeps a note as a problem.
+    pub(super) fn refuse(&mut self, note: Note) {
+        push(&mut self.problems, note);
+    }
+
     /// Whether there is no problem.
     pub(super) fn is_clean(&self) -> bool {
         self.problems.is_empty()
@@ -133,7 +138,14 @@ impl Report {
         }
     }
 
-    fn note(&self, line: Option<usize>, key: &str, text: String, hint: Option<String>) -> Note {
+    /// Something about one place of the file, which is not kept.
+    pub(super) fn note(
+        &self,
+        line: Option<usize>,
+        key: &str,
+        text: String,
+        hint: Option<String>,
+    ) -> Note {
         Note {
             file: self.file.clone(),
             line,

@@ -8,7 +8,7 @@ use super::{
     report::{Report, quoted},
     shape::Shape,
     table::{Holds, Kind, Row},
-    yaml::{Node, Text, Value, join},
+    yaml::{Node, Path, Reference, Text, Value},
 };
 
 /// A key that nobody knows.
@@ -35,7 +35,7 @@ pub(super) fn resolve(
         report,
         unknown: Vec::new(),
     };
-    resolver.node(node, shape, "", 1);
+    resolver.node(node, shape, &Path::Root, 1);
     resolver.unknown
 }
 
@@ -46,7 +46,7 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    fn node(&mut self, node: &mut Node, shape: &Shape, path: &str, depth: usize) {
+    fn node(&mut self, node: &mut Node, shape: &Shape, path: &Path<'_>, depth: usize) {
         let expected = match (shape, &mut node.value) {
             (Shape::Leaf(row), _) if row.kind == Kind::Ignored => return,
             (_, Value::Invalid | Value::Null) => return,
@@ -58,17 +58,17 @@ impl Resolver<'_> {
             }
             (Shape::List(inner), Value::List(nodes)) => {
                 for (i, node) in nodes.iter_mut().enumerate() {
-                    self.node(node, inner, &format!("{path}[{i}]"), depth + 1);
+                    self.node(node, inner, &Path::Item(path, i), depth + 1);
                 }
                 return;
             }
             (Shape::Map(_) | Shape::Section(_), Value::Map(entries)) => {
                 for entry in entries {
-                    let path = join(path, &entry.key);
+                    let here = Path::Key(path, &entry.key);
                     match shape.child(&entry.key) {
-                        Some(shape) => self.node(&mut entry.node, shape, &path, depth + 1),
+                        Some(shape) => self.node(&mut entry.node, shape, &here, depth + 1),
                         None => self.unknown.push(Unknown {
-                            path,
+                            path: here.to_string(),
                             line: entry.line,
                             is_empty: entry.node.is_empty(),
                             nearest: shape.nearest(&entry.key),
@@ -92,26 +92,29 @@ impl Resolver<'_> {
             _ => "text",
         };
         let reason = format!("expected {expected}, found {found}");
-        match (path, &node.value) {
+        let path = path.to_string();
+        match (path.as_str(), &node.value) {
             ("log.error" | "log.audit", Value::Map(_)) => self.report.error_with_hint(
                 node.line,
-                path,
+                &path,
                 reason,
                 "releases up to v0.7.2 had a list of files here; write 'on' or 'off'",
             ),
-            _ => self.report.error(node.line, path, reason),
+            _ => self.report.error(node.line, &path, reason),
         }
         node.value = Value::Invalid;
     }
 
     /// Expands and checks one scalar. `false` if it was reported.
-    fn leaf(&mut self, text: &mut Text, row: &Row, line: usize, path: &str) -> bool {
+    fn leaf(&mut self, text: &mut Text, row: &Row, line: usize, path: &Path<'_>) -> bool {
+        let path = || path.to_string();
+        text.is_secret = row.holds == Holds::Secret;
         match expand(&text.text, self.env) {
             Expansion::Literal => {}
             _ if row.holds == Holds::Fixed => {
                 self.report.warn(
                     line,
-                    path,
+                    &path(),
                     "references to variables are not expanded here",
                     None,
                 );
@@ -119,7 +122,7 @@ impl Resolver<'_> {
             Expansion::LiteralWithDollar => {
                 self.report.warn(
                     line,
-                    path,
+                    &path(),
                     "the text contains a reference that is not expanded",
                     Some(
                         "a reference must be the whole text: put all of it into the variable"
@@ -130,19 +133,22 @@ impl Resolver<'_> {
             Expansion::Missing { name, why } => {
                 let name = quoted(&name);
                 let reason = format!("the environment variable {name} {why}");
-                self.report.error(line, path, reason);
+                self.report.error(line, &path(), reason);
                 return false;
             }
             Expansion::Value { text: value, names } => {
-                text.text = value;
-                text.variable = Some(names);
+                let written = std::mem::replace(&mut text.text, value);
+                text.reference = Some(Box::new(Reference {
+                    names,
+                    written: String::clone(&written),
+                }));
             }
         }
         match row.kind {
             _ if text.text.is_empty() => {}
             Kind::Bool if boolean(&text.text).is_none() => {
                 let reason = format!("expected 'on' or 'off', found text {}", text.shown());
-                self.report.error(line, path, reason);
+                self.report.error(line, &path(), reason);
                 return false;
             }
             Kind::Duration => {
@@ -153,7 +159,7 @@ impl Resolver<'_> {
                         InvalidDuration::Overflow => "the longest duration is 292 years",
                         InvalidDuration::Syntax => "durations look like '30s', '5m' or '1h30m'",
                     };
-                    self.report.error_with_hint(line, path, reason, hint);
+                    self.report.error_with_hint(line, &path(), reason, hint);
                     return false;
                 }
             }

@@ -27,8 +27,7 @@ const SWITCH: [&str; 22] = [
 /// The schema of the whole file.
 pub fn schema() -> Value {
     let mut schema = of(&FILE);
-    // The last first: `keys` then stands for a keystore with its own old spellings.
-    for alias in normalise::aliases().rev() {
+    for alias in normalise::aliases() {
         add_alias(&mut schema, alias.old, alias.new);
     }
     if let Value::Object(map) = &mut schema {
@@ -118,21 +117,16 @@ fn any_case(pattern: &str) -> String {
 
 /// Adds an old spelling: what stands at `new` may stand at `old`.
 fn add_alias(schema: &mut Value, old: &[&str], new: &[&str]) {
-    let Some(mut current) = at(schema, new).cloned() else {
-        return;
-    };
     let Some((key, parents)) = old.split_last() else {
         return;
     };
-    if let Value::Object(map) = &mut current {
-        map.insert("deprecated".to_owned(), true.into());
-        map.insert(
-            "description".to_owned(),
-            format!("Old spelling of '{}'", new.join(".")).into(),
-        );
-    }
-    let Some(Value::Object(keys)) = at(schema, parents).and_then(|it| it.get_mut("properties"))
-    else {
+    let current = json!({
+        "$ref": format!("#{}", pointer(new)),
+        "deprecated": true,
+        "description": format!("Old spelling of '{}'", new.join(".")),
+    });
+    let place = format!("{}/properties", pointer(parents));
+    let Some(Value::Object(keys)) = schema.pointer_mut(&place) else {
         return;
     };
     let both = match keys.remove(*key) {
@@ -143,14 +137,10 @@ fn add_alias(schema: &mut Value, old: &[&str], new: &[&str]) {
     keys.insert((*key).to_owned(), both);
 }
 
-/// The schema of what stands at the end of `path`.
-fn at<'a>(schema: &'a mut Value, path: &[&str]) -> Option<&'a mut Value> {
-    let Some((key, rest)) = path.split_first() else {
-        return Some(schema);
-    };
-    let inner = match *key {
-        "*" => schema.get_mut("additionalProperties")?,
-        key => schema.get_mut("properties")?.get_mut(key)?,
-    };
-    at(inner, rest)
+/// Where in the schema the end of `path` is.
+fn pointer(path: &[&str]) -> String {
+    path.iter().fold(String::new(), |pointer, key| match *key {
+        "*" => pointer + "/additionalProperties",
+        key => format!("{pointer}/properties/{key}"),
+    })
 }

@@ -14,17 +14,17 @@ use crate::{
 };
 
 use super::{
-    Config, Context, Errors, MAX_DRAIN, Proxy, Tls, access, address, defaults, network, proxy,
+    Config, Context, MAX_DRAIN, Proxy, Tls, access, address, defaults, network, proxy,
     report::Report, view::View,
 };
 
-/// Checks `file` and makes a [`Config`] of it. `keystore` is `None` if its problem is in the report.
+/// Checks `file` and makes a [`Config`] of it, or gives the report back. `keystore` is `None` if its problem is in the report.
 pub(super) fn config(
     file: &View<'_>,
     keystore: Option<Settings>,
     context: &Context<'_>,
     mut report: Report,
-) -> Result<Config, Errors> {
+) -> Result<Config, Report> {
     let report_ref = &mut report;
     version(&file.get("version"), report_ref);
     let address = address(&file.get("address"), report_ref);
@@ -60,7 +60,7 @@ pub(super) fn config(
             drain,
             warnings: report.into_warnings(),
         }),
-        _ => Err(report.into_errors()),
+        _ => Err(report),
     }
 }
 

@@ -76,15 +76,30 @@ impl<'a> View<'a> {
 
     /// The elements of this list.
     pub(super) fn items(&self) -> impl Iterator<Item = Self> {
-        let nodes: &[Node] = match self.node.map(|node| &node.value) {
-            Some(Value::List(nodes)) => nodes,
-            _ => &[],
-        };
-        let shape = self.shape.and_then(Shape::item);
-        nodes.iter().enumerate().map(move |(i, node)| {
-            let path = format!("{}[{i}]", self.path);
+        let (path, shape) = (self.path.clone(), self.shape.and_then(Shape::item));
+        self.nodes().iter().enumerate().map(move |(i, node)| {
+            let path = format!("{path}[{i}]");
             Self::at(node, shape, path, Some(node.line))
         })
+    }
+
+    /// The elements of this list, as nodes.
+    pub(super) fn nodes(&self) -> &'a [Node] {
+        match self.node.map(|node| &node.value) {
+            Some(Value::List(nodes)) => nodes,
+            _ => &[],
+        }
+    }
+
+    /// The place of `node`, which is the element `index` of this list.
+    pub(super) fn item(&self, index: usize, node: &'a Node) -> Self {
+        let path = format!("{}[{index}]", self.path);
+        Self::at(
+            node,
+            self.shape.and_then(Shape::item),
+            path,
+            Some(node.line),
+        )
     }
 
     /// The node, if there is one.
@@ -146,6 +161,6 @@ impl<'a> View<'a> {
 
     /// Whether a reference to the environment stands here.
     pub(super) fn is_from_env(&self) -> bool {
-        matches!(self.node.map(|node| &node.value), Some(Value::Text(text)) if text.variable.is_some())
+        matches!(self.node.map(|node| &node.value), Some(Value::Text(text)) if text.reference.is_some())
     }
 }

@@ -6,6 +6,7 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
+    fmt,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -47,8 +48,30 @@ pub(super) enum Value {
 #[derive(Clone)]
 pub(super) struct Text {
     pub(super) text: Zeroizing<String>,
-    /// The variables it comes from, once references are expanded.
-    pub(super) variable: Option<String>,
+    /// Where it comes from, once references are expanded. Few scalars have one.
+    pub(super) reference: Option<Box<Reference>>,
+    /// Whether it must never be shown, which the table knows.
+    pub(super) is_secret: bool,
+}
+
+/// References to the environment.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Reference {
+    /// The names of the variables.
+    pub(super) names: Vec<String>,
+    /// The text with the references, as it stands in the file.
+    pub(super) written: String,
+}
+
+impl Reference {
+    /// The references as they may be shown: of a secret, what stands between them is left out.
+    pub(super) fn shown(&self, is_secret: bool) -> String {
+        if is_secret {
+            let names = self.names.iter().map(|name| format!("${{{name}}}"));
+            return names.collect();
+        }
+        self.written.trim().to_owned()
+    }
 }
 
 /// A key with its value.
@@ -60,10 +83,22 @@ pub(super) struct Entry {
 }
 
 impl Text {
-    /// The text for a message: never the value of a variable.
+    /// Text as it is written.
+    fn written(text: Zeroizing<String>) -> Self {
+        Self {
+            text,
+            reference: None,
+            is_secret: false,
+        }
+    }
+
+    /// The text for a message: never the value of a variable, nor a secret.
     pub(super) fn shown(&self) -> String {
-        match &self.variable {
-            Some(name) => format!("from the variable {}", quoted(name)),
+        match &self.reference {
+            Some(reference) => {
+                format!("from the variable {}", quoted(&reference.names.join(", ")))
+            }
+            None if self.is_secret => "(hidden)".to_owned(),
             None => quoted(&self.text),
         }
     }
@@ -115,6 +150,24 @@ pub(super) fn join(path: &str, key: &str) -> String {
     let dot = if path.is_empty() { "" } else { "." };
     let more = if rest.is_empty() { "" } else { "…" };
     format!("{path}{dot}{shown}{more}")
+}
+
+/// The path of a key while a file is walked. It becomes text only when somebody is told of it: a file has tens of thousands of places.
+#[derive(Clone, Copy)]
+pub(super) enum Path<'a> {
+    Root,
+    Key(&'a Self, &'a str),
+    Item(&'a Self, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Key(path, key) => f.write_str(&join(&path.to_string(), key)),
+            Self::Item(path, index) => write!(f, "{path}[{index}]"),
+        }
+    }
 }
 
 /// Reads the first document. `None` if that is impossible; the report says why.
@@ -174,7 +227,7 @@ impl<'a> Builder<'a, '_> {
             match self.next()? {
                 (Event::StreamStart | Event::DocumentStart(..), _) => {}
                 (Event::StreamEnd | Event::DocumentEnd, _) => return Ok(None),
-                (event, span) => return self.node(event, span, "", 0).map(Some),
+                (event, span) => return self.node(event, span, &Path::Root, 0).map(Some),
             }
         }
     }
@@ -191,13 +244,13 @@ impl<'a> Builder<'a, '_> {
         &mut self,
         event: Event<'a>,
         span: Span,
-        path: &str,
+        path: &Path<'_>,
         depth: usize,
     ) -> Result<Node, Stop> {
         let line = span.start.line();
         let stop = |reason: &str| Stop {
             line,
-            path: path.to_owned(),
+            path: path.to_string(),
             reason: reason.to_owned(),
         };
         if depth > MAX_DEPTH {
@@ -265,7 +318,7 @@ impl<'a> Builder<'a, '_> {
         style: ScalarStyle,
         tag: Option<&Tag>,
         line: usize,
-        path: &str,
+        path: &Path<'_>,
     ) -> Value {
         let core = tag.and_then(|tag| tag.suffix_in_namespace("tag:yaml.org,2002:"));
         match (tag, core.as_deref()) {
@@ -273,13 +326,10 @@ impl<'a> Builder<'a, '_> {
             (Some(_), Some("binary")) => {
                 let Some(text) = binary(&text) else {
                     let reason = "'!!binary' needs base64 of UTF-8 text";
-                    self.report.error(line, path, reason);
+                    self.report.error(line, &path.to_string(), reason);
                     return Value::Invalid;
                 };
-                return Value::Text(Text {
-                    text,
-                    variable: None,
-                });
+                return Value::Text(Text::written(text));
             }
             // Any other tag of ours or of nobody makes text; those of numbers and booleans change nothing.
             (Some(_), Some("bool" | "int" | "float")) | (None, _) => {
@@ -290,26 +340,23 @@ impl<'a> Builder<'a, '_> {
             }
             (Some(_), _) => {}
         }
-        Value::Text(Text {
-            text: Zeroizing::new(text.into_owned()),
-            variable: None,
-        })
+        Value::Text(Text::written(Zeroizing::new(text.into_owned())))
     }
 
-    fn list(&mut self, path: &str, depth: usize) -> Result<Value, Stop> {
+    fn list(&mut self, path: &Path<'_>, depth: usize) -> Result<Value, Stop> {
         let mut nodes = Vec::new();
         loop {
             match self.next()? {
                 (Event::SequenceEnd, _) => return Ok(Value::List(nodes)),
                 (event, span) => {
-                    let path = format!("{path}[{}]", nodes.len());
-                    nodes.push(self.node(event, span, &path, depth + 1)?);
+                    let here = Path::Item(path, nodes.len());
+                    nodes.push(self.node(event, span, &here, depth + 1)?);
                 }
             }
         }
     }
 
-    fn map(&mut self, path: &str, depth: usize) -> Result<Value, Stop> {
+    fn map(&mut self, path: &Path<'_>, depth: usize) -> Result<Value, Stop> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut merged: Option<(usize, Node)> = None;
         // Where each key is defined.
@@ -328,18 +375,18 @@ impl<'a> Builder<'a, '_> {
                 _ => {
                     return Err(Stop {
                         line,
-                        path: path.to_owned(),
+                        path: path.to_string(),
                         reason: "a key must be text".to_owned(),
                     });
                 }
             };
-            let here = join(path, &key);
+            let here = Path::Key(path, &key);
             let (event, span) = self.next()?;
             let node = self.node(event, span, &here, depth + 1)?;
             if let Some(&first) = lines.get(&key) {
                 self.report.error_with_hint(
                     line,
-                    &here,
+                    &here.to_string(),
                     format!("defined twice, in lines {first} and {line}"),
                     "check the indentation: what is indented too deep becomes part of the section above it",
                 );
@@ -354,7 +401,7 @@ impl<'a> Builder<'a, '_> {
         if let Some((line, node)) = merged {
             merge(&mut entries, node).ok_or_else(|| Stop {
                 line,
-                path: join(path, "<<"),
+                path: Path::Key(path, "<<").to_string(),
                 reason: "only a mapping or a list of mappings can be merged".to_owned(),
             })?;
         }

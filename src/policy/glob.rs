@@ -80,6 +80,17 @@ impl Glob {
     }
 }
 
+impl Glob {
+    /// Whether every path below a route that ends in `/` matches.
+    pub(super) fn covers(&self, route: &str) -> bool {
+        let any = self
+            .segments
+            .last()
+            .is_some_and(|last| **last == [Token::Star]);
+        any && route.ends_with('/') && self.reaches(route)
+    }
+}
+
 impl Token {
     fn takes(&self, c: char) -> bool {
         match self {

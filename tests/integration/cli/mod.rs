@@ -6,11 +6,13 @@ use std::{
     process::{Command, Stdio},
 };
 
+mod config;
 mod connection;
 mod docs;
 mod identity;
 mod identity_new;
 mod new;
+mod policy;
 mod script;
 mod usage;
 

@@ -1,0 +1,26 @@
+//! `kes config show`: what a configuration file amounts to, in current spelling and with all defaults. Secrets are masked.
+
+use std::path::PathBuf;
+
+use super::inspect;
+use crate::cli::{error::Error, output::Output};
+
+/// Arguments of `kes config show`.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Configuration file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print JSON instead of YAML
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args, out: &Output) -> Result<(), Error> {
+    let file = inspect(&args.file)?;
+    if args.json {
+        out.json_for_reading(&file.shown_json())
+    } else {
+        out.raw(file.shown().as_bytes())
+    }
+}
