@@ -36,6 +36,7 @@ mod cores;
 mod error;
 mod listen;
 mod reload;
+mod seldom;
 mod signals;
 mod wiped;
 
