@@ -18,7 +18,7 @@ mod takes;
 pub use auth::{Auth, Permit};
 pub use body::Body;
 pub use error::{Error, Named};
-pub use route::{Call, Method, Reply, Route, serve};
+pub use route::{Call, Method, Reply, Route, reached, serve};
 pub use takes::Takes;
 
 use Auth::{Identify, Open, Policy};
