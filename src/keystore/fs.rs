@@ -135,3 +135,6 @@ impl Keystore for FsStore {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests;
