@@ -160,6 +160,10 @@ bench: ## our ratios to the ceiling; ARGS='--only decrypt --rounds 1' go to benc
 	cargo build --locked --release --manifest-path bench/ceiling/Cargo.toml
 	bench/run $(ARGS)
 
+.PHONY: bench-micro
+bench-micro: ## what seal, open, judge, route and parse cost, each alone (ARGS=open: only what is named so)
+	cargo bench $(LOCKED) --bench road -- $(ARGS)
+
 .PHONY: bench-more
 bench-more: ## what two running servers cannot show: start, idle connections, audit, many keys, MinIO's listing (ARGS='--only start')
 	cargo build $(LOCKED) --release --bin kes

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The cases that compare.py cannot make with two running servers: each starts `kes server` (and the ceiling) as it needs them.
 
-    bench/more.py [--only start,idle,audit,keys,policies,listing] [--rounds 3] [--secs 2]
+    bench/more.py [--only start,idle,audit,keys,policies,cold,listing] [--rounds 3] [--secs 2]
 
 Programs come from KES_BIN, CEILING and KESLOAD, else from Cargo's target folder; `make bench-more` builds them and runs this. `listing` also needs
 MinIO and mc in the tool cache (tests/tools/install minio mc). Every figure is printed beside what it is compared with, taken in the
@@ -205,11 +205,7 @@ def keys(b):
     """1 key in the cache against 100,000."""
     count = 100_000
     folder = b.path("keys")
-    os.mkdir(folder, 0o700)
-    record = lambda i: '{"bytes":"%s","algorithm":"AES256-GCM_SHA256"}' % base64.b64encode(i.to_bytes(32, "big")).decode()
-    for i in range(count):
-        with open(os.path.join(folder, f"bench{i}"), "w") as f:
-            f.write(record(i))
+    store(b, folder, count)
     expiry = "cache: { expiry: { any: 24h, unused: 24h } }\nkeys: [ { name: bench } ]\nlog: { error: off }\n"
     one = ("1 key", *b.kes("one", expiry))
     many = (f"{count} keys", *b.kes("many", expiry + f"keystore: {{ fs: {{ path: {folder} }} }}"))
@@ -229,6 +225,39 @@ def policies(b):
     one = ("1 policy", *b.kes("policy-1", config(1), admin="disabled"))
     many = ("1,000 policies", *b.kes("policy-1000", config(1000), admin="disabled"))
     b.versus("policies", one, many)
+
+
+def store(b, folder, count):
+    """A folder with the keys bench0, bench1 and so on."""
+    os.mkdir(folder, 0o700)
+    for i in range(count):
+        secret = base64.b64encode(i.to_bytes(32, "big")).decode()
+        with open(os.path.join(folder, f"bench{i}"), "w") as f:
+            f.write('{"bytes":"%s","algorithm":"AES256-GCM_SHA256"}' % secret)
+
+
+def cold(b):
+    """10,000 callers of one key that is in no cache, and of 10,000 such keys, all at once. How often the store is read is counted by the tests
+    (src/keyring/tests.rs, src/keystore/fs/tests.rs); here is what it takes, and the most threads there were."""
+    count = 10_000
+    folder = b.path("cold")
+    store(b, folder, count)
+    for title, names in [("10,000 callers of one cold key", 1), ("10,000 cold keys", count)]:
+        child, address = b.kes("cold", f"log: {{ error: off }}\nkeystore: {{ fs: {{ path: {folder} }} }}")
+        before, most = cpu(child.pid), 0
+        command = [KESLOAD, "--addr", address, "--cert", b.path("client.crt"), "--key", b.path("client.key"), "--op", "herd", "--h2",
+                   "--conns", "40", "--callers", str(count), "--names", str(names)]
+        load = b.spawn(command, stdout=subprocess.PIPE, text=True)
+        while load.poll() is None:
+            most = max(most, len(os.listdir(f"/proc/{child.pid}/task")))
+            time.sleep(0.002)
+        row = json.loads(load.stdout.read())
+        b.children.remove(load)
+        if load.returncode or row["errors"]:
+            sys.exit(f"{title}: {row['errors']} errors; not a measurement")
+        print(f"{title}: {row['seconds'] * 1e3:.0f} ms in all, {(cpu(child.pid) - before) * 1e6 / count:.1f} us of CPU a caller, "
+              f"at most {most} threads", flush=True)
+        b.stop(child)
 
 
 def listing(b):
@@ -272,7 +301,7 @@ def listing(b):
           f"x{each / per_request:.2f}", flush=True)
 
 
-CASES = {"start": start, "idle": idle, "audit": audit, "keys": keys, "policies": policies, "listing": listing}
+CASES = {"start": start, "idle": idle, "audit": audit, "keys": keys, "policies": policies, "cold": cold, "listing": listing}
 
 
 def main():

@@ -18,8 +18,6 @@ use crate::{
     },
 };
 
-/// Length of a data key in bytes.
-const DATA_KEY: usize = 32;
 /// Length of imported secrets and HMAC keys in bytes.
 const KEY_LEN: usize = 32;
 /// Largest listing in bytes: clients read at most 1 MiB (api.md 8).
@@ -145,7 +143,6 @@ pub(super) async fn encrypt(call: Call<'_>) -> Result<Reply, Error> {
 
 /// `PUT /v1/key/generate/`: a data key, in plain and encrypted.
 pub(super) async fn generate(call: Call<'_>) -> Result<Reply, Error> {
-    let failed = "failed to generate encryption key";
     let name = call.key_name()?;
     // Only who declares that there is no body gets a data key without context: one that was lost on its way has been refused already
     // (api.md 7.12).
@@ -155,13 +152,11 @@ pub(super) async fn generate(call: Call<'_>) -> Result<Reply, Error> {
         Generate::parse(call.body()).map_err(|_| Error::Body)?
     };
     let key = fetch(&call, &name).await?;
-    let mut data_key = zeroize::Zeroizing::new([0; DATA_KEY]);
-    crate::secret::random(&mut *data_key).map_err(no_randomness(failed))?;
-    let ciphertext = key
-        .seal(&*data_key, &body.context)
-        .map_err(no_randomness(failed))?;
+    let (data_key, ciphertext) = key
+        .seal_data_key(&body.context)
+        .map_err(no_randomness("failed to generate encryption key"))?;
     Ok(Reply::bytes(write::secrets(&[
-        ("plaintext", &*data_key),
+        ("plaintext", data_key.expose()),
         ("ciphertext", &ciphertext),
     ])))
 }

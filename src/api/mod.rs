@@ -22,7 +22,7 @@ pub use body::Body;
 pub use error::{Error, Named};
 pub use forwarded::{Judge, Refusal};
 pub use offline::{Caller, Door, Outcome, ask};
-pub use route::{Call, Method, Reply, Route, serve};
+pub use route::{Call, Method, Reply, Route, reached, serve};
 pub use takes::Takes;
 
 use Auth::{Identify, Open, Policy};

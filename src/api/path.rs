@@ -40,40 +40,57 @@ pub(super) enum Odd {
 impl<'a> Path<'a> {
     /// Reads the path of a request target.
     pub(super) fn parse(raw: &'a str) -> Result<Self, Unreadable> {
-        let mut path = Self {
+        // Nearly every path is its own canonical form; it is then borrowed.
+        if let Some(path) = Self::canonical(raw) {
+            return Ok(path);
+        }
+        let mut path = Self::empty();
+        let mut text = String::with_capacity(raw.len());
+        for (count, segment) in raw.split('/').filter(|s| !s.is_empty()).enumerate() {
+            let segment = decode(segment)?;
+            path.push(count, segment.len(), oddity(&segment));
+            text.push('/');
+            text.push_str(&segment);
+        }
+        path.text = Cow::Owned(text);
+        Ok(path)
+    }
+
+    /// The path, if there is a `/` before each segment and nowhere else, and nothing to decode.
+    fn canonical(raw: &'a str) -> Option<Self> {
+        let mut path = Self::empty();
+        let segments = raw.strip_prefix('/')?.as_bytes().split(|b| *b == b'/');
+        for (count, segment) in segments.enumerate() {
+            if segment.is_empty() || segment.contains(&b'%') {
+                return None;
+            }
+            let odd = matches!(segment, b"." | b"..").then_some(Odd::Dots);
+            path.push(count, segment.len(), odd);
+        }
+        path.text = Cow::Borrowed(raw);
+        Some(path)
+    }
+
+    fn empty() -> Self {
+        Self {
             text: Cow::Borrowed(""),
             ends: [0; MAX_FIXED],
             fixed: 0,
             odd: None,
-        };
-        // Nearly every path is its own canonical form; it is then borrowed.
-        let plain = raw.starts_with('/')
-            && !raw.ends_with('/')
-            && !raw.contains('%')
-            && !raw.contains("//");
-        let mut text = String::new();
-        let mut end = 0;
-        for (count, segment) in raw.split('/').filter(|s| !s.is_empty()).enumerate() {
-            let segment = decode(segment)?;
-            if path.odd.is_none() {
-                path.odd = oddity(&segment).map(|odd| (count, odd));
-            }
-            end += 1 + segment.len();
-            if let Some(slot) = path.ends.get_mut(count) {
-                *slot = end;
-                path.fixed = count + 1;
-            }
-            if !plain {
-                text.push('/');
-                text.push_str(&segment);
-            }
         }
-        path.text = if plain {
-            Cow::Borrowed(raw)
-        } else {
-            Cow::Owned(text)
-        };
-        Ok(path)
+    }
+
+    /// Notes that segment `count` has this length. They come in their order.
+    fn push(&mut self, count: usize, len: usize, odd: Option<Odd>) {
+        if self.odd.is_none() {
+            self.odd = odd.map(|odd| (count, odd));
+        }
+        let start = count.checked_sub(1).and_then(|i| self.ends.get(i));
+        let end = start.copied().unwrap_or(0) + 1 + len;
+        if let Some(slot) = self.ends.get_mut(count) {
+            *slot = end;
+            self.fixed = count + 1;
+        }
     }
 
     /// The first `count` segments, each after a `/`; `None` if there are fewer.

@@ -7,6 +7,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::LazyLock,
+    task::Poll,
     time::Duration,
 };
 
@@ -37,8 +38,9 @@ use crate::{
     wire,
 };
 
-/// The content type of JSON lines. Clients compare it byte for byte.
-const NDJSON: &str = "application/x-ndjson";
+/// The content types of what is answered most. Clients compare them byte for byte.
+static JSON: HeaderValue = HeaderValue::from_static("application/json");
+static NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 
 /// What a handler returns when it is polled to its end.
 pub(super) type Handled<'a> = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send + 'a>>;
@@ -184,7 +186,7 @@ impl Call<'_> {
 
 /// What a handler answers: always status 200.
 pub struct Reply {
-    content_type: Option<&'static str>,
+    content_type: Option<HeaderValue>,
     body: Body,
     /// What the console's audit line says.
     message: Option<String>,
@@ -202,7 +204,7 @@ impl Reply {
 
     /// A JSON body that is written already.
     pub fn bytes(body: Bytes) -> Self {
-        Self::text("application/json", body)
+        Self::typed(&JSON, body)
     }
 
     /// A JSON body.
@@ -217,8 +219,12 @@ impl Reply {
 
     /// A body of another type.
     pub fn text(content_type: &'static str, body: Bytes) -> Self {
+        Self::typed(&HeaderValue::from_static(content_type), body)
+    }
+
+    fn typed(content_type: &HeaderValue, body: Bytes) -> Self {
         Self {
-            content_type: Some(content_type),
+            content_type: Some(content_type.clone()),
             body: Body::full(body),
             message: None,
         }
@@ -227,7 +233,7 @@ impl Reply {
     /// A stream of JSON lines.
     pub fn stream(events: Subscription) -> Self {
         Self {
-            content_type: Some(NDJSON),
+            content_type: Some(NDJSON.clone()),
             body: Body::stream(events),
             message: None,
         }
@@ -239,7 +245,7 @@ impl Reply {
     /// Only if a line cannot be JSON, which no type of [`wire`] is.
     pub fn lines<T: serde::Serialize>(lines: impl IntoIterator<Item = T>) -> Result<Self, Error> {
         let body = wire::write::lines(lines).map_err(|_| Error::Internal)?;
-        Ok(Self::text(NDJSON, body))
+        Ok(Self::typed(&NDJSON, body))
     }
 
     /// Says what the console's audit line says.
@@ -258,8 +264,7 @@ impl Reply {
             response.headers_mut().insert(CONTENT_LENGTH, zero);
         }
         if let Some(content_type) = self.content_type {
-            let value = HeaderValue::from_static(content_type);
-            response.headers_mut().insert(CONTENT_TYPE, value);
+            response.headers_mut().insert(CONTENT_TYPE, content_type);
         }
         response
     }
@@ -332,12 +337,7 @@ async fn answer(
             skip_auth: false,
         });
     let work = attempt(state, caller, head, incoming, found, settings, &mut record);
-    let outcome = match settings.timeout {
-        None => work.await,
-        Some(limit) => tokio::time::timeout(limit, work)
-            .await
-            .unwrap_or(Err(Error::TimedOut)),
-    };
+    let outcome = within(settings.timeout, work).await;
     match outcome {
         Ok(mut reply) => {
             record.served(reply.message.as_deref());
@@ -353,6 +353,23 @@ async fn answer(
             }
             (response, !matches!(error, Error::TimedOut))
         }
+    }
+}
+
+/// Bounds the time of a request.
+async fn within(
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<Reply, Error>>,
+) -> Result<Reply, Error> {
+    let mut work = pin!(work);
+    // Nearly every request is answered without waiting for anything, and then needs no timer.
+    let at_once = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
+    match (at_once, limit) {
+        (Poll::Ready(outcome), _) => outcome,
+        (Poll::Pending, None) => work.await,
+        (Poll::Pending, Some(limit)) => tokio::time::timeout(limit, work)
+            .await
+            .unwrap_or(Err(Error::TimedOut)),
     }
 }
 
@@ -415,7 +432,7 @@ async fn unpanicked(handled: Handled<'_>) -> Result<Reply, Error> {
     let mut handled = pin!(handled);
     poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| handled.as_mut().poll(cx)));
-        polled.unwrap_or(std::task::Poll::Ready(Err(Error::Internal)))
+        polled.unwrap_or(Poll::Ready(Err(Error::Internal)))
     })
     .await
 }
@@ -496,6 +513,13 @@ pub(super) fn find<'a>(path: &'a Path<'a>) -> Result<Found<'a>, Error> {
     }
 }
 
+/// The path of the route that a request for `path` reaches, as it stands in the table; `None` if it reaches none. For those who
+/// measure, and for tools that tell what a path means.
+pub fn reached(path: &str) -> Option<&'static str> {
+    let path = Path::parse(path).ok()?;
+    find(&path).ok().map(|found| found.route.path)
+}
+
 /// Answers what is not a request for a path at all (api.md 5.2 and 1.4).
 fn refuse_unroutable(head: &Parts) -> Option<Response<Body>> {
     if head.uri.path() == "*" {
@@ -541,6 +565,6 @@ fn into_response(error: &Error, compat: Compat) -> Response<Body> {
     let mut response = Response::new(Body::full(body));
     *response.status_mut() = error.status();
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, JSON.clone());
     response
 }

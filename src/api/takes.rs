@@ -29,9 +29,10 @@ impl Takes {
     pub(super) fn check(self, resource: &str, compat: Compat) -> Result<(), Error> {
         match self {
             Self::Nothing => return Ok(()),
-            Self::Key | Self::OldKey => return self.key_name(resource, compat).map(drop),
             Self::Pattern | Self::KeyPattern => return self.pattern(resource, compat).map(drop),
-            Self::Identity | Self::PolicyName if name::is_valid(resource) => return Ok(()),
+            // What is a name today was one ever since.
+            _ if name::is_valid(resource) => return Ok(()),
+            Self::Key | Self::OldKey => return self.key_name(resource, compat).map(drop),
             Self::Identity | Self::PolicyName => {}
         }
         let what = if self == Self::Identity {

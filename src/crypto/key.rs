@@ -21,6 +21,9 @@ use super::{
 };
 use crate::secret::{NoRandomness, Secret, random};
 
+/// Length of a data key in bytes.
+const DATA_KEY: usize = 32;
+
 /// The key has no HMAC key: it was made by a release before 2024-02-29 (decision 11: answered with 409).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("key has no HMAC key")]
@@ -131,6 +134,21 @@ impl KeyVersion {
         let mut fresh = Fresh::default();
         random(&mut fresh.0)?;
         Ok(self.seal_with(&fresh, plaintext, context))
+    }
+
+    /// A new random data key of 32 bytes, as it is and encrypted under `context` as by [`KeyVersion::seal`].
+    ///
+    /// # Errors
+    /// [`NoRandomness`] if the system has none to give.
+    pub fn seal_data_key(&self, context: &[u8]) -> Result<(Plaintext, Vec<u8>), NoRandomness> {
+        // All that is random about it, by one question to the system: these questions are what takes most of the time.
+        let mut drawn = Zeroizing::new([0; DATA_KEY + IV + NONCE]);
+        random(&mut *drawn)?;
+        let mut fresh = Fresh::default();
+        let (data_key, rest) = drawn.split_at(DATA_KEY);
+        fresh.0.copy_from_slice(rest);
+        let ciphertext = self.seal_with(&fresh, data_key, context);
+        Ok((Plaintext(Zeroizing::new(data_key.to_vec())), ciphertext))
     }
 
     fn seal_with(&self, fresh: &Fresh, plaintext: &[u8], context: &[u8]) -> Vec<u8> {

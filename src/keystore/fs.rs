@@ -203,3 +203,6 @@ impl Keystore for FsStore {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,13 +20,14 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::{HandshakeKind, pki_types::CertificateDer};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::Sleep};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     activity::{Activity, HEADERS, Sending, Watched},
     proxy_protocol::{self, Header},
+    seldom::Seldom,
     wiped::Wiped,
 };
 use crate::{
@@ -311,21 +312,23 @@ async fn watch<C: Future>(
     finish: impl Fn(Pin<&mut C>),
 ) {
     let mut connection = pin!(connection);
-    let mut alarm = pin!(tokio::time::sleep(HEADERS));
-    let mut ending = pin!(generation.ending.cancelled());
+    let alarm = pin!(tokio::time::sleep(HEADERS));
+    let mut alarm = Seldom::new(alarm);
+    let ending = pin!(generation.ending.cancelled());
+    let mut ending = Seldom::new(ending);
     let mut finishing = false;
     loop {
         tokio::select! {
             biased;
             _ = &mut connection => return,
             () = &mut alarm => match activity.time_left() {
-                Some(left) => alarm.as_mut().reset(tokio::time::Instant::now() + left),
+                Some(left) => ring_in(&mut alarm, left),
                 // An idle connection is told goodbye; a client that does not go then, or never said anything, is left.
                 None if finishing || activity.is_receiving() => return,
                 None => {
                     finishing = true;
                     finish(connection.as_mut());
-                    alarm.as_mut().reset(tokio::time::Instant::now() + HEADERS);
+                    ring_in(&mut alarm, HEADERS);
                 }
             },
             // Looked at each time the connection has been: who is new may ask once (docs/decisions/0008).
@@ -338,4 +341,9 @@ async fn watch<C: Future>(
             }
         }
     }
+}
+
+fn ring_in(alarm: &mut Seldom<Pin<&mut Sleep>>, time: Duration) {
+    let at = tokio::time::Instant::now() + time;
+    alarm.again().as_mut().reset(at);
 }

@@ -37,6 +37,7 @@ mod listen;
 mod notify;
 pub mod proxy_protocol;
 mod reload;
+mod seldom;
 mod service;
 mod signals;
 mod wiped;

@@ -213,18 +213,20 @@ fn object(body: &[u8], fields: &mut [Field<'_>]) -> Result<(), Malformed> {
 /// Runs `parse` over the first JSON value of `body`. Where a text is not UTF-8, the offending bytes count as U+FFFD.
 fn read<T>(
     body: &[u8],
-    mut parse: impl FnMut(
-        &mut serde_json::Deserializer<serde_json::de::SliceRead<'_>>,
+    parse: impl FnOnce(
+        &mut serde_json::Deserializer<serde_json::de::StrRead<'_>>,
     ) -> serde_json::Result<T>,
 ) -> Result<T, Malformed> {
-    let first = parse(&mut serde_json::Deserializer::from_slice(body));
-    first.or_else(|_| {
-        if std::str::from_utf8(body).is_ok() {
-            return Err(Malformed);
+    let lossy;
+    // Checked at once, the parser need not check each of its texts.
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => text,
+        Err(_) => {
+            lossy = Zeroizing::new(String::from_utf8_lossy(body).into_owned());
+            lossy.as_str()
         }
-        let text = Zeroizing::new(String::from_utf8_lossy(body).into_owned());
-        parse(&mut serde_json::Deserializer::from_slice(text.as_bytes())).map_err(|_| Malformed)
-    })
+    };
+    parse(&mut serde_json::Deserializer::from_str(text)).map_err(|_| Malformed)
 }
 
 struct Object<'f, 'a>(&'f mut [Field<'a>]);

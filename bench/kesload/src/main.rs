@@ -33,6 +33,8 @@ enum Op {
     Idle,
     /// Describes each of `--names` keys once, named as `--name` with a number behind.
     Touch,
+    /// Describes keys named like that all at once: `--callers` requests, over all connections, the first one for the first name.
+    Herd,
 }
 
 #[derive(Parser, Clone)]
@@ -64,9 +66,12 @@ struct Args {
     resume: bool,
     #[arg(long)]
     raw_path: Option<String>,
-    /// how many keys `touch` asks for
+    /// how many keys `touch` and `herd` ask for
     #[arg(long, default_value_t = 0)]
     names: usize,
+    /// how many requests `herd` makes
+    #[arg(long, default_value_t = 0)]
+    callers: usize,
 }
 
 #[derive(Debug)]
@@ -176,7 +181,7 @@ fn request(a: &Args, body: &Bytes) -> Request<Full<Bytes>> {
         Op::Generate => ("PUT", format!("/v1/key/generate/{}", a.name)),
         Op::Encrypt => ("PUT", format!("/v1/key/encrypt/{}", a.name)),
         Op::Decrypt => ("PUT", format!("/v1/key/decrypt/{}", a.name)),
-        Op::Describe | Op::Touch => ("GET", format!("/v1/key/describe/{}", a.name)),
+        Op::Describe | Op::Touch | Op::Herd => ("GET", format!("/v1/key/describe/{}", a.name)),
         Op::Status => ("GET", "/v1/status".into()),
         Op::Version | Op::Handshake | Op::Idle => ("GET", "/version".into()),
     };
@@ -237,6 +242,37 @@ async fn touch(a: &Args, cfg: &Arc<ClientConfig>) -> Result<()> {
     Ok(())
 }
 
+/// Asks for keys all at once. HTTP/2 sends as many as the server allows on each connection, and the rest as these are answered.
+async fn herd(a: &Args, cfg: &Arc<ClientConfig>) -> Result<()> {
+    let mut senders = Vec::with_capacity(a.conns);
+    for _ in 0..a.conns {
+        match open(a, cfg).await? {
+            Sender::H2(sender) => senders.push(sender),
+            Sender::H1(_) => bail!("herd needs --h2"),
+        }
+    }
+    let start = Instant::now();
+    let mut tasks = Vec::with_capacity(a.callers);
+    for i in 0..a.callers {
+        let mut sender = Sender::H2(senders[i % a.conns].clone());
+        let mut one = a.clone();
+        one.raw_path = Some(format!("/v1/key/describe/{}{}", a.name, i % a.names));
+        tasks.push(tokio::spawn(async move {
+            sender.send(request(&one, &Bytes::new())).await
+        }));
+    }
+    let mut errors = 0;
+    for task in tasks {
+        errors += usize::from(!matches!(task.await?, Ok((200, _))));
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "{}",
+        serde_json::json!({"callers": a.callers, "names": a.names, "seconds": seconds, "errors": errors})
+    );
+    Ok(())
+}
+
 async fn run(a: Args) -> Result<()> {
     let cfg = tls(&a)?;
     let ctx = B64.encode(br#"{"bucket":"bench/object-0001"}"#);
@@ -269,6 +305,9 @@ async fn run(a: Args) -> Result<()> {
     }
     if a.op == Op::Touch {
         return touch(&a, &cfg).await;
+    }
+    if a.op == Op::Herd {
+        return herd(&a, &cfg).await;
     }
     let start = Instant::now();
     let measure_from = start + Duration::from_secs_f64(a.warmup);
