@@ -67,9 +67,6 @@ pub(super) struct Args {
     /// How many keys are on their way at once
     #[arg(long, value_name = "N", default_value = CONCURRENCY, value_parser = concurrency)]
     concurrency: NonZeroUsize,
-    /// Report in JSON
-    #[arg(long)]
-    json: bool,
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,

@@ -35,7 +35,6 @@ mod migrate;
 mod output;
 mod password;
 mod policy;
-mod policy;
 mod profile;
 mod ready;
 mod retired;

@@ -366,7 +366,7 @@ impl Output {
             return;
         }
         if matches!(self.format(), Format::Json | Format::Jsonl) {
-            return self.failure(&error.report());
+            return self.failure_document(&error.report());
         }
         let label = self.err.paint(Style::Red, "Error:");
         self.aside(&format!("{label} {}\n", error.text()));
@@ -377,7 +377,7 @@ impl Output {
     }
 
     /// A failure for programs, on standard error.
-    fn failure(&self, report: &Report) {
+    fn failure_document(&self, report: &Report) {
         #[derive(Serialize)]
         struct Failure<'a> {
             error: &'a Report,
@@ -394,7 +394,7 @@ impl Output {
     /// Tells what is wrong with the command line, from the parser's text: `error: …`, maybe `tip: …`, usage.
     pub(super) fn misuse(&self, text: &str) {
         if self.wants_document() {
-            return self.failure(&Report::of_misuse(text));
+            return self.failure_document(&Report::of_misuse(text));
         }
         let error = self.err.paint(Style::Red, "Error:");
         let hint = self.err.paint(Style::Bold, "Hint:");

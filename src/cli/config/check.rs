@@ -34,9 +34,6 @@ pub(super) struct Args {
     /// Open the keystore, too, and ask how it is; nothing is created
     #[arg(long)]
     connect: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 /// What is known about one file.
@@ -80,8 +77,8 @@ pub(super) fn run(args: &Args, out: &Output) -> Result<(), Error> {
         .map(|file| check(file, args.connect))
         .collect::<Result<_, _>>()?;
     let ok = files.iter().all(|file| file.ok);
-    if args.json {
-        out.json_for_reading(&serde_json::json!({ "ok": ok, "files": files }))?;
+    if out.wants_document() {
+        out.document_for_reading(&serde_json::json!({ "ok": ok, "files": files }))?;
     } else {
         for file in &files {
             out.text(&file.text(out))?;
@@ -131,6 +128,7 @@ fn certificates(
         cert: settings.cert.clone(),
         key: settings.key.clone(),
         password: password.map(|password| Secret::copy_from(password.expose())),
+        password_file: settings.password_file.clone(),
         verify_clients: settings.auth,
         ca: settings.ca.clone(),
         optional: file.api().iter().any(|entry| entry.skip_auth),

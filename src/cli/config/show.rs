@@ -11,15 +11,12 @@ pub(super) struct Args {
     /// Configuration file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Print JSON instead of YAML
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn run(args: &Args, out: &Output) -> Result<(), Error> {
     let file = inspect(&args.file)?;
-    if args.json {
-        out.json_for_reading(&file.shown_json())
+    if out.wants_document() {
+        out.document_for_reading(&file.shown_json())
     } else {
         out.raw(file.shown().as_bytes())
     }

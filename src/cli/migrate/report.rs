@@ -41,8 +41,8 @@ struct Entry {
 
 /// Tells what was done, and fails if that is not all.
 pub(super) fn tell(report: &Report, ends: &Ends, args: &Args, out: &Output) -> Result<(), Error> {
-    if args.json {
-        out.json(&document(report, ends, args))?;
+    if out.wants_document() {
+        out.document(&document(report, ends, args))?;
     } else {
         for failure in report.failures.iter().take(TOLD) {
             let name = &failure.name;

@@ -25,9 +25,6 @@ pub(super) struct Args {
     /// A policy
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
-    /// Print a JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 /// Whose rights are explained.
@@ -60,14 +57,14 @@ pub(super) fn run(args: &Args, out: &Output) -> Result<(), Error> {
             Some((name, policy)) => Who::Policy(name, policy),
             None => Who::Nobody,
         },
-        (None, None) => return overview(&offline, args.json, out),
+        (None, None) => return overview(&offline, out),
     };
     let lines: Vec<Line> = ROUTES
         .iter()
         .map(|route| line(&offline, &who, route))
         .collect();
-    if args.json {
-        return out.json_for_reading(&document(&who, args.identity.as_deref(), &lines));
+    if out.wants_document() {
+        return out.document_for_reading(&document(&who, args.identity.as_deref(), &lines));
     }
     let mut text = vec![who.text()];
     for line in &lines {
@@ -183,14 +180,14 @@ fn document(who: &Who<'_>, identity: Option<&str>, lines: &[Line]) -> Value {
 }
 
 /// Who there is.
-fn overview(offline: &Offline<'_>, json: bool, out: &Output) -> Result<(), Error> {
+fn overview(offline: &Offline<'_>, out: &Output) -> Result<(), Error> {
     let file = offline.file;
-    if json {
+    if out.wants_document() {
         let policies = file.policies().iter().map(|(name, entry)| {
             let identities: Vec<_> = entry.identities.iter().map(Identity::as_str).collect();
             (name.as_str().to_owned(), identities.into())
         });
-        return out.json_for_reading(&json!({
+        return out.document_for_reading(&json!({
             "admin": file.admin().as_str(),
             "policies": Value::Object(policies.collect()),
         }));

@@ -35,9 +35,6 @@ pub(super) struct Args {
     /// Path of the request, like /v1/key/create/my-key
     #[arg(value_name = "PATH")]
     path: String,
-    /// Print a JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 /// The answer.
@@ -74,8 +71,8 @@ pub(super) fn run(args: &Args, out: &Output) -> Result<(), Error> {
     };
     let outcome = ask(&offline, caller, &method, &args.path);
     let answer = Answer::of(&outcome, name, &offline);
-    if args.json {
-        out.json_for_reading(&answer.json(method.as_str(), args))?;
+    if out.wants_document() {
+        out.document_for_reading(&answer.json(method.as_str(), args))?;
     } else {
         out.text(&answer.lines(out))?;
     }
