@@ -34,6 +34,10 @@ use crate::{
     clippy::doc_markdown,
     reason = "these are texts of the help, shown as they are"
 )]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a command line has as many switches as it has"
+)]
 pub(super) struct ConnectArgs {
     /// Profile to use, below flags and variables [env: KES_PROFILE]
     #[arg(long, value_name = "NAME")]

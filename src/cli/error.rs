@@ -156,8 +156,13 @@ impl Error {
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::Call { source, .. } => code_of_call(source),
-            Self::Credential { .. } | Self::Proof(_) | Self::Stranger => "credentials",
-            Self::Endpoint { .. } | Self::Exposed { .. } | Self::Setup(_) => "config",
+            Self::Credential { .. } | Self::NoPassword { .. } | Self::Proof(_) | Self::Stranger => {
+                "credentials"
+            }
+            Self::Configuration(_)
+            | Self::Endpoint { .. }
+            | Self::Exposed { .. }
+            | Self::Setup(_) => "config",
             Self::Exists(_) => "exists",
             Self::Server(_) | Self::Unhealthy(_) => "server",
             Self::Usage(_) | Self::Retired { .. } => "usage",
@@ -166,7 +171,9 @@ impl Error {
             | Self::Interrupted
             | Self::Invalid(_)
             | Self::Io { .. }
-            | Self::Unknown { .. } => "invalid",
+            | Self::Negative
+            | Self::Unknown { .. }
+            | Self::Unmigrated { .. } => "invalid",
         }
     }
 

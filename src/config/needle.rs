@@ -1,6 +1,11 @@
 //! No message holds a secret or the value of a variable: a needle is put wherever one may stand, errors are provoked all around it, and
 //! it must not be seen.
 
+#![expect(
+    clippy::format_push_string,
+    reason = "what is said is gathered to be looked through, not to be fast"
+)]
+
 use super::{
     Context, Env, Fallback, inspect_bytes, migrate_bytes, parse, parse_keystore,
     table::{Holds, Kind, ROWS, Row},

@@ -46,6 +46,10 @@ pub(super) enum Value {
 
 /// A scalar that is not null. Its type is decided by who reads it.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the text of a text is its text, as everywhere in this module"
+)]
 pub(super) struct Text {
     pub(super) text: Zeroizing<String>,
     /// Where it comes from, once references are expanded. Few scalars have one.

@@ -316,6 +316,7 @@ async fn watch<C: Future>(
     let mut alarm = Seldom::new(alarm);
     let ending = pin!(generation.ending.cancelled());
     let mut ending = Seldom::new(ending);
+    let mut ended = false;
     let mut finishing = false;
     loop {
         tokio::select! {
@@ -332,9 +333,13 @@ async fn watch<C: Future>(
                 }
             },
             // Looked at each time the connection has been: who is new may ask once (docs/decisions/0008).
-            () = poll_fn(|cx| match ending.as_mut().poll(cx) {
-                Poll::Ready(()) if generation.is_retired() || !activity.is_new() => Poll::Ready(()),
-                _ => Poll::Pending,
+            () = poll_fn(|cx| {
+                ended = ended || Pin::new(&mut ending).poll(cx).is_ready();
+                if ended && (generation.is_retired() || !activity.is_new()) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
             }), if !finishing => {
                 finishing = true;
                 finish(connection.as_mut());

@@ -30,6 +30,7 @@ mod life;
 mod memory;
 #[cfg(test)]
 mod migrate;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod secrets;

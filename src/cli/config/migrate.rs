@@ -7,6 +7,7 @@ use crate::{
     cli::{
         error::Error,
         file::{PRIVATE, Pending},
+        globals::OtherFormat,
         output::Output,
     },
     config::{self, Migration},
@@ -24,6 +25,8 @@ pub(super) struct Args {
     /// Replace the file; what it was is kept beside it, with '.bak' at the end of its name
     #[arg(long)]
     in_place: bool,
+    #[command(flatten)]
+    format: OtherFormat,
 }
 
 pub(super) fn run(args: &Args, out: &Output) -> Result<(), Error> {

@@ -222,7 +222,7 @@ impl<'a> Lines<'a> {
             if rest.trim().is_empty() {
                 out.push_str(&line);
             } else {
-                out.push_str(&format!("{before}# {rest}"));
+                out.extend([before, "# ", rest]);
             }
         }
         self.replaced(first, last, &out)

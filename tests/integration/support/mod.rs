@@ -3,8 +3,8 @@
 
 pub(crate) mod cert;
 pub(crate) mod client;
-pub(crate) mod pty;
 pub(crate) mod need;
+pub(crate) mod pty;
 pub(crate) mod raw;
 pub(crate) mod recorded;
 pub(crate) mod server;

@@ -36,11 +36,13 @@ pub(crate) struct Setup {
     files: Option<u32>,
     zone: Option<&'static str>,
     flags: Vec<&'static str>,
-    net::{SocketAddr, TcpListener},
-    os::{
-        fd::OwnedFd,
-        unix::fs::{PermissionsExt as _, chown},
-    },
+    /// The user whose the files are, and what starts the server as that user.
+    way: Option<(u32, Vec<String>)>,
+    env: Vec<(&'static str, OsString)>,
+    /// Whether the file names neither administrator, nor key, nor certificate.
+    bare: bool,
+    /// A listening socket, as a service manager passes it.
+    passed: Option<TcpListener>,
     /// Its certificate and key, as PEM, where the test brings its own.
     shown: Option<(String, String)>,
 }
