@@ -36,6 +36,18 @@ func TestPrometheusTakesTheFiles(t *testing.T) {
 func TestAlertsAreAboutMetricsThatThereAre(t *testing.T) {
 	server := kesd.Start(t, kesd.Config{})
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: server.TLS(t, server.Admin)}}
+	// What has never happened is not on the page: one refused request, and one that failed (a body that was lost).
+	for path, body := range map[string]io.Reader{"describe/none": nil, "generate/none": struct{ io.Reader }{strings.NewReader("")}} {
+		method := http.MethodGet
+		if body != nil {
+			method = http.MethodPut
+		}
+		req, err := http.NewRequest(method, server.URL+"/v1/key/"+path, body)
+		must(t, err)
+		res, err := client.Do(req)
+		must(t, err)
+		must(t, res.Body.Close())
+	}
 	res, err := client.Get(server.URL + "/v1/metrics")
 	must(t, err)
 	defer func() { _ = res.Body.Close() }()

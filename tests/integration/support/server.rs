@@ -256,6 +256,8 @@ impl Setup {
                     .args(&words[1..])
                     .arg("/proc/self/fd/0")
                     .stdin(fs::File::open(program).unwrap())
+                    // Cargo's, for libraries of the compiler.
+                    .env_remove("LD_LIBRARY_PATH")
                     .current_dir("/");
                 command
             }
