@@ -83,7 +83,7 @@ test: system-tools check docs deny no-features fuzz-smoke test-go ## everything,
 
 .PHONY: system-tools
 system-tools:
-	@if [[ $$EUID -eq 0 ]]; then tests/tools/install strace e2fsprogs systemd prometheus; fi
+	@if [[ $$EUID -eq 0 ]]; then tests/tools/install strace e2fsprogs nginx haproxy systemd prometheus; fi
 
 .PHONY: docs
 docs:

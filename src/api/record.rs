@@ -65,7 +65,7 @@ impl<'a> Record<'a> {
         let status = error.status();
         let level = match error {
             Error::Forwarded(refusal) => refusal.level(),
-            Error::NotReady { .. } => Level::WARN,
+            Error::LostBody | Error::NotReady { .. } => Level::WARN,
             _ if status.is_server_error() && !matches!(error, Error::Retired) => Level::ERROR,
             _ => Level::DEBUG,
         };
