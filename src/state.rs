@@ -76,11 +76,7 @@ pub struct State {
 impl State {
     /// Whether a connection from `ip` begins with a header of the PROXY protocol.
     pub fn is_balancer(&self, ip: IpAddr) -> bool {
-        // A dual-stack listener shows IPv4 clients as mapped addresses.
-        !self.balancers.is_empty() && {
-            let ip = ip.to_canonical();
-            self.balancers.iter().any(|network| network.contains(&ip))
-        }
+        is_in(&self.balancers, ip)
     }
 
     /// How long the process has been up.
@@ -110,5 +106,34 @@ impl Shared {
     /// Puts `state` in the place of the current one. Requests under way keep theirs.
     pub fn replace(&self, state: State) {
         self.0.store(Arc::new(state));
+    }
+}
+
+fn is_in(networks: &[IpNet], ip: IpAddr) -> bool {
+    // A dual-stack listener shows IPv4 clients as mapped addresses.
+    let ip = ip.to_canonical();
+    networks.iter().any(|network| network.contains(&ip))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dual_stack_listeners_ipv4_clients_are_in_ipv4_networks() {
+        let networks =
+            ["10.1.0.0/16", "192.0.2.7/32", "fd00::/8"].map(|text| text.parse().unwrap());
+        for (ip, is) in [
+            ("10.1.255.1", true),
+            ("::ffff:10.1.2.3", true),
+            ("192.0.2.7", true),
+            ("fd00::1", true),
+            ("10.2.0.1", false),
+            ("::ffff:192.0.2.8", false),
+            ("::1", false),
+        ] {
+            assert_eq!(is_in(&networks, ip.parse().unwrap()), is, "{ip}");
+        }
+        assert!(!is_in(&[], [10, 1, 2, 3].into()));
     }
 }
