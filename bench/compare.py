@@ -105,6 +105,8 @@ def main():
                 if "cpu_us" in m:
                     line += f"  cpu {m['cpu_us']:>6.1f} us"
                 line += f"   x{m['rps'] / first['rps']:.2f} rate, x{m['p50_us'] / max(1, first['p50_us']):.2f} p50"
+                if "cpu_us" in m and "cpu_us" in first:
+                    line += f", x{m['cpu_us'] / first['cpu_us']:.2f} cpu"
                 print(line, flush=True)
     mem = {n: memory(pid) for n, _, pid in servers if pid}
     result["memory_mib"] = mem
