@@ -115,7 +115,8 @@ async fn ask(session: &Session) -> Result<Option<SelfInfo>, Error> {
             message,
             ..
         })) if message == "identity does not exist" => Ok(None),
-        outcome => session.call("", async { outcome }).await.map(Some),
+        Ok(info) => Ok(Some(info)),
+        Err(error) => Err(session.failure("", error)),
     }
 }
 

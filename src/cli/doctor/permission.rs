@@ -24,7 +24,7 @@ pub(super) async fn checks(session: &Session, key: &str) -> Vec<Check> {
     let mut checks = match session.client.describe_self().await {
         Ok(info) => of_self(&info, key),
         Err(error) => vec![
-            unknown(error, session).await,
+            unknown(error, session),
             Check::skipped("permission", "without an identity"),
         ],
     };
@@ -34,19 +34,13 @@ pub(super) async fn checks(session: &Session, key: &str) -> Vec<Check> {
             let detail = "this client may not ask for the server's status";
             Check::skipped("keystore", detail)
         }
-        Err(error) => {
-            let failed = session.call::<()>("", async { Err(error) }).await;
-            failed.err().map_or_else(
-                || Check::skipped("keystore", "not asked"),
-                |error| Check::of_error("keystore", &error),
-            )
-        }
+        Err(error) => Check::of_error("keystore", &session.failure("", error)),
     });
     checks
 }
 
 /// Why the server does not say who the client is.
-async fn unknown(error: Call, session: &Session) -> Check {
+fn unknown(error: Call, session: &Session) -> Check {
     if let Call::Answer(Answer {
         status: 404,
         message,
@@ -59,11 +53,7 @@ async fn unknown(error: Call, session: &Session) -> Check {
                 .to_owned(),
         );
     }
-    let failed = session.call::<()>("", async { Err(error) }).await;
-    failed.err().map_or_else(
-        || Check::skipped("identity", "not asked"),
-        |error| Check::of_error("identity", &error),
-    )
+    Check::of_error("identity", &session.failure("", error))
 }
 
 fn of_self(info: &SelfInfo, key: &str) -> Vec<Check> {
