@@ -23,6 +23,9 @@ const MOST: usize = 256;
 
 /// Arguments of `kes migrate`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes migrate --from old.yaml --to new.yaml --dry-run
+  kes migrate --from old.yaml --to new.yaml 'my-app-*'")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "flags are independent of each other"

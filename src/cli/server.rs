@@ -14,16 +14,16 @@ use crate::{
 };
 
 /// What follows the help.
-const MORE: &str = "Examples:
-  kes server --config /etc/kes/config.yaml
-  kes server --config config.yaml --addr 127.0.0.1:7373 --auth off
-  kes server --dev
-
-Signals:
+const MORE: &str = "Signals:
   SIGHUP            Read the configuration again
   SIGUSR1           Log everything, or no longer
   SIGUSR2           Log what the configuration says
-  SIGTERM, SIGINT   Stop, after the requests under way; once more, a second later or more: without them";
+  SIGTERM, SIGINT   Stop, after the requests under way; once more, a second later or more: without them
+
+Examples:
+  kes server --config /etc/kes/config.yaml
+  kes server --config config.yaml --addr 127.0.0.1:7373 --auth off
+  kes server --dev";
 
 /// Arguments of `kes server`. What a flag does not say, the configuration file does.
 #[derive(clap::Args)]

@@ -104,15 +104,17 @@ impl Running<'_> {
             None => {}
             Some(Ok(tls)) => {
                 let validity = tls.validity().map(ToString::to_string);
+                let warning = tls.warning().map(ToOwned::to_owned);
+                // Told only once it is so.
+                self.take_over(tls);
                 self.process.say(&format!(
                     "TLS certificate {} reloaded: {}",
                     self.config.tls.cert.display(),
                     validity.unwrap_or_default()
                 ));
-                if let Some(warning) = tls.warning() {
-                    self.process.warn(warning);
+                if let Some(warning) = warning {
+                    self.process.warn(&warning);
                 }
-                self.take_over(tls);
             }
             Some(Err(error)) => self.process.complain(&format!(
                 "Failed to reload TLS configuration: {}; what was loaded before stays in use",

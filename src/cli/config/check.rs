@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Arguments of `kes config check`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes config check /etc/kes/config.yaml
+  kes config check --connect --json /etc/kes/config.yaml")]
 pub(super) struct Args {
     /// Configuration files
     #[arg(required = true, value_name = "FILE")]

@@ -15,6 +15,9 @@ use crate::{
 
 /// Arguments of `kes config migrate`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes config migrate /etc/kes/config.yaml
+  kes config migrate --in-place /etc/kes/config.yaml")]
 pub(super) struct Args {
     /// Configuration file
     #[arg(value_name = "FILE")]

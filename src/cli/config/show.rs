@@ -7,6 +7,8 @@ use crate::cli::{error::Error, output::Output};
 
 /// Arguments of `kes config show`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes config show /etc/kes/config.yaml")]
 pub(super) struct Args {
     /// Configuration file
     #[arg(value_name = "FILE")]

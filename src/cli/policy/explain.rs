@@ -15,6 +15,9 @@ use crate::{
 
 /// Arguments of `kes policy explain`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  kes policy explain --config kes.yaml
+  kes policy explain --config kes.yaml --policy my-app")]
 pub(super) struct Args {
     /// Configuration file
     #[arg(long, value_name = "FILE")]

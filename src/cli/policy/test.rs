@@ -19,6 +19,9 @@ use crate::{
 /// Arguments of `kes policy test`. Exit code 0 means allowed, 1 denied.
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("who").required(true))]
+#[command(after_help = "Examples:
+  kes policy test --config kes.yaml --policy my-app PUT /v1/key/create/my-key
+  kes policy test --config kes.yaml --identity a050837d85070582ccf7394b0988847cc312cb88259b894899f6f239cf1791a5 GET /v1/status")]
 pub(super) struct Args {
     /// Configuration file
     #[arg(long, value_name = "FILE")]

@@ -163,9 +163,7 @@ fn a_folder_as_experimental_releases_took_it_is_explained() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{error}");
         assert!(
-            error.starts_with(
-                "Error: './folder' is not taken: servers that keep their state in a folder are gone"
-            ),
+            error.starts_with("Error: a server cannot be started from a directory any more"),
             "{error}"
         );
     }

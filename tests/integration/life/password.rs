@@ -5,6 +5,7 @@ use std::{
     io::{Read as _, Write as _},
     path::Path,
     process::{Command, Output, Stdio},
+    thread,
 };
 
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
@@ -62,7 +63,7 @@ impl Place {
         command
             .arg("-w")
             .arg(env!("CARGO_BIN_EXE_kes"))
-            .args(["key", "ls", "--json", "-k", "--server"])
+            .args(["key", "ls", "-k", "--server"])
             .arg(self.server.address.to_string())
             .args(["--client-cert", "client.crt", "--client-key", key])
             .args(arguments)
@@ -72,6 +73,12 @@ impl Place {
             .current_dir(self.folder.path())
             .stdin(Stdio::null());
         command
+    }
+
+    /// The same, for programs.
+    fn listed(&self, key: &str, arguments: &[&str], env: Variables<'_>) -> Output {
+        let mut command = self.command(key, arguments, env);
+        command.arg("--json").output().unwrap()
     }
 
     fn run(&self, key: &str, arguments: &[&str], env: Variables<'_>) -> Output {
@@ -112,13 +119,13 @@ async fn a_client_opens_its_key_with_a_password_from_a_file_a_variable_or_a_cred
     ];
     for key in ["old.key", "new.key", "scrypt.key"] {
         for (arguments, env) in ways {
-            let output = place.run(key, arguments, env);
+            let output = place.listed(key, arguments, env);
             assert_eq!(output.stdout, b"[]\n", "{key} {arguments:?}: {output:?}");
             assert!(output.stderr.is_empty(), "{output:?}");
         }
     }
     // A key in clear asks for nothing, and is not disturbed by a password.
-    let output = place.run("clear.key", &[], &[("KES_CLIENT_KEY_PASSWORD", "x")]);
+    let output = place.listed("clear.key", &[], &[("KES_CLIENT_KEY_PASSWORD", "x")]);
     assert_eq!(output.stdout, b"[]\n", "{output:?}");
 }
 
@@ -201,6 +208,11 @@ async fn a_person_at_the_terminal_is_asked_whatever_else_is_redirected() {
         }
         let mut keyboard = child.stdin.take().unwrap();
         keyboard.write_all(typed.as_bytes()).unwrap();
+        // What asks may not have made the terminal its own when the interrupt key is hit. A person hits it again.
+        while typed == "\x03" && child.try_wait().unwrap().is_none() {
+            let _ = keyboard.write_all(typed.as_bytes());
+            thread::yield_now();
+        }
         let status = child.wait().unwrap();
         drop(keyboard);
         let read = |name| fs::read_to_string(place.folder.path().join(name)).unwrap();

@@ -142,6 +142,48 @@ async fn what_commands_print_is_what_the_schemas_say() {
         assert_eq!(done.code, Some(0), "{}", done.err);
         hold(&scene, command, &String::from_utf8(done.out).unwrap());
     }
+    let moved = format!(
+        "keystore: {{ fs: {{ path: {} }} }}\n",
+        scene.path("moved").display()
+    );
+    scene.write("to.yml", moved.as_bytes());
+    let config = config.to_str().unwrap();
+    for (command, line, code) in [
+        ("config check", format!("config check {config}"), 0),
+        (
+            "policy explain",
+            format!("policy explain --config {config}"),
+            0,
+        ),
+        (
+            "policy explain",
+            format!("policy explain --config {config} --policy p"),
+            0,
+        ),
+        (
+            "policy test",
+            format!("policy test --config {config} --policy p GET /v1/status"),
+            0,
+        ),
+        (
+            "policy test",
+            format!("policy test --config {config} --policy p GET /v1/metrics"),
+            1,
+        ),
+        (
+            "migrate",
+            format!(
+                "migrate --from {config} --to {}",
+                scene.path("to.yml").display()
+            ),
+            0,
+        ),
+    ] {
+        let mut program = scene.command();
+        let done = run(program.args(line.split(' ')).arg("--json"), b"");
+        assert_eq!(done.code, Some(code), "{line}: {}", done.err);
+        hold(&scene, command, &String::from_utf8(done.out).unwrap());
+    }
     let update = scene.run(&["update", "--json"]);
     hold(&scene, "update", &String::from_utf8_lossy(&update.out));
     hold(&scene, "log", &event(&scene));
@@ -160,9 +202,13 @@ async fn what_commands_print_is_what_the_schemas_say() {
         hold(&scene, "error", &done.err);
     }
     held.extend([
+        "config check",
         "key decrypt",
         "keystore ls",
         "keystore verify",
+        "migrate",
+        "policy explain",
+        "policy test",
         "update",
         "log",
         "error",

@@ -1,5 +1,7 @@
 //! A validator for the part of JSON Schema that our schemas use. It knows no other word, so that none is passed over.
 
+use std::slice;
+
 use serde_json::{Map, Value};
 
 /// What is wrong with `value`, and where; nothing if it is as `schema` says.
@@ -15,7 +17,9 @@ fn check(schema: &Value, value: &Value, place: &str, errors: &mut Vec<String>) {
         match word.as_str() {
             "$schema" | "title" | "description" => {}
             "type" => {
-                if !is_of_type(value, rule.as_str().expect("one type")) {
+                let types = rule.as_array().map_or(slice::from_ref(rule), Vec::as_slice);
+                let is = |of: &Value| is_of_type(value, of.as_str().expect("a type"));
+                if !types.iter().any(is) {
                     errors.push(format!("{place} is no {rule}: {value}"));
                 }
             }
