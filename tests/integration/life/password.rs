@@ -6,6 +6,7 @@ use std::{
     path::Path,
     process::{Command, Output, Stdio},
     thread,
+    time::Duration,
 };
 
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
@@ -208,12 +209,17 @@ async fn a_person_at_the_terminal_is_asked_whatever_else_is_redirected() {
         }
         let mut keyboard = child.stdin.take().unwrap();
         keyboard.write_all(typed.as_bytes()).unwrap();
-        // What asks may not have made the terminal its own when the interrupt key is hit. A person hits it again.
-        while typed == "\x03" && child.try_wait().unwrap().is_none() {
-            let _ = keyboard.write_all(typed.as_bytes());
-            thread::yield_now();
-        }
-        let status = child.wait().unwrap();
+        // The question is there a moment before the terminal is that of who asks, and the interrupt key goes by until then. A person
+        // hits it again.
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            thread::sleep(Duration::from_millis(50));
+            if typed == "\x03" {
+                let _ = keyboard.write_all(typed.as_bytes());
+            }
+        };
         drop(keyboard);
         let read = |name| fs::read_to_string(place.folder.path().join(name)).unwrap();
         assert_eq!(status.code(), Some(code), "{typed:?}: {}", read("err"));

@@ -341,7 +341,7 @@ fn the_report_is_json_also_of_a_failure() {
     assert_eq!(report["errors"][0]["name"], "b");
     let empty = report["errors"][1]["error"].as_str().unwrap();
     assert!(empty.contains("is empty"), "{empty}");
-    let error: Value = serde_json::from_str(&err).unwrap();
+    let error: Value = serde_json::from_str(err.lines().last().unwrap()).unwrap();
     assert_eq!(
         error["error"]["message"],
         "the migration is not complete: 2 keys failed of 4"
