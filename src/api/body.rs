@@ -23,6 +23,8 @@ const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// The body of a request, as far as its route wants it.
 pub(super) enum RequestBody {
+    /// It has ended, properly, before its first byte.
+    Nothing,
     /// It came in one piece, as nearly all do.
     Whole(Bytes),
     /// It came in several.
@@ -32,6 +34,7 @@ pub(super) enum RequestBody {
 impl AsRef<[u8]> for RequestBody {
     fn as_ref(&self) -> &[u8] {
         match self {
+            Self::Nothing => &[],
             Self::Whole(bytes) => bytes,
             Self::Joined(bytes) => bytes,
         }
@@ -41,8 +44,11 @@ impl AsRef<[u8]> for RequestBody {
 /// Reads a body until its JSON value is complete, it ends, breaks off, or `limit` bytes are there. What is cut is no longer JSON, so
 /// that a body over its limit is a malformed one (api.md 5.4).
 pub(super) async fn read(body: &mut Incoming, limit: usize) -> RequestBody {
-    let Some(first) = data(body).await else {
-        return RequestBody::Whole(Bytes::new());
+    let first = match data(body).await {
+        Ok(Some(first)) => first,
+        Ok(None) => return RequestBody::Nothing,
+        // Whoever broke it off is gone, and needs no answer.
+        Err(_) => return RequestBody::Whole(Bytes::new()),
     };
     if body.is_end_stream() || first.len() >= limit {
         return RequestBody::Whole(first.slice(..first.len().min(limit)));
@@ -57,7 +63,7 @@ pub(super) async fn read(body: &mut Incoming, limit: usize) -> RequestBody {
         limit.min(first.len() + declared.max(limit / 16)),
     ));
     all.extend_from_slice(&first);
-    while let Some(piece) = data(body).await {
+    while let Ok(Some(piece)) = data(body).await {
         let room = limit - all.len();
         let piece = piece.get(..room).unwrap_or(&piece);
         grow(&mut all, piece.len());
@@ -100,11 +106,14 @@ pub(super) async fn drain(body: &mut Incoming) -> bool {
         .unwrap_or(false)
 }
 
-/// The next bytes; `None` at the end, or where the body breaks off.
-async fn data(body: &mut Incoming) -> Option<Bytes> {
+/// The next bytes; `None` at the end. An error is where the body breaks off.
+async fn data(body: &mut Incoming) -> hyper::Result<Option<Bytes>> {
     loop {
-        match body.frame().await?.ok()?.into_data() {
-            Ok(data) if !data.is_empty() => return Some(data),
+        let Some(frame) = body.frame().await else {
+            return Ok(None);
+        };
+        match frame?.into_data() {
+            Ok(data) if !data.is_empty() => return Ok(Some(data)),
             // Trailers, and frames without data.
             Ok(_) | Err(_) => {}
         }

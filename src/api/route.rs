@@ -423,7 +423,7 @@ async fn request_body(head: &Parts, incoming: &mut Incoming, limit: usize) -> Op
 /// Whether a body has got lost on its way: announced without a length, and then empty. An SDK that gives up one server sends the next
 /// one what is left of the body that it has sent before, which is nothing (api.md 14.2).
 fn is_lost(head: &Parts, body: Option<&RequestBody>) -> bool {
-    body.is_some_and(|body| body.as_ref().is_empty()) && !head.headers.contains_key(CONTENT_LENGTH)
+    matches!(body, Some(RequestBody::Nothing)) && !head.headers.contains_key(CONTENT_LENGTH)
 }
 
 /// Turns a panic into an error, so that it costs one request and not the connection. The message of the panic is on standard error
